@@ -1,0 +1,105 @@
+package dev.wrenn.base;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs steps side by side and joins all of them before its block ends.
+ *
+ * <p>Children whose result nobody took are interrupted when the block is left, and if they produced
+ * a {@link Resource} all the same, it is closed: nothing leaks from a race that was lost. Used by
+ * one thread, as a try-with-resources block.
+ */
+public final class Forks implements Resource {
+    private final List<Fork<?>> forks = new ArrayList<>();
+
+    /** One running child. */
+    public static final class Fork<T> {
+        private final String name;
+        private final FutureTask<T> task;
+        private final Thread thread;
+        private boolean taken;
+
+        private Fork(String name, Callable<T> body) {
+            this.name = name;
+            this.task = new FutureTask<>(body);
+            this.thread = Thread.ofVirtual().name(name).start(task);
+        }
+
+        /**
+         * Waits for the child and hands its result to the caller, who owns it from now on.
+         *
+         * @throws DeadlinePassed if it takes longer than the limit
+         * @throws WrennException whatever the child threw, as it is
+         */
+        public T take(Duration limit) {
+            try {
+                var result = task.get(Math.max(1, limit.toNanos()), TimeUnit.NANOSECONDS);
+                taken = true;
+                return result;
+            } catch (TimeoutException _) {
+                throw new DeadlinePassed(name, limit);
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+                throw new WrennException(Kind.UNAVAILABLE, name + " was interrupted");
+            } catch (ExecutionException e) {
+                taken = true; // there is no result to close
+                throw asUnchecked(name, e.getCause());
+            }
+        }
+    }
+
+    /** Starts a child on a virtual thread of that name. */
+    public <T> Fork<T> start(String name, Callable<T> body) {
+        var fork = new Fork<>(name, body);
+        forks.add(fork);
+        return fork;
+    }
+
+    @Override
+    public void close() {
+        for (var fork : forks) {
+            if (!fork.taken) {
+                fork.thread.interrupt();
+            }
+        }
+        boolean interrupted = false;
+        for (var fork : forks) {
+            if (fork.taken) {
+                continue;
+            }
+            while (true) {
+                try {
+                    if (fork.task.get() instanceof Resource abandoned) {
+                        abandoned.close();
+                    }
+                    break;
+                } catch (ExecutionException _) {
+                    break; // the child failed too: the failure that ended the block is the one
+                    // shown
+                } catch (InterruptedException _) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static RuntimeException asUnchecked(String name, @Nullable Throwable cause) {
+        return switch (cause) {
+            case null -> new WrennException(Kind.BUG, name + " failed without a cause");
+            case Error e -> throw e;
+            case RuntimeException e -> e;
+            default -> new WrennException(Kind.BUG, name + " failed", cause);
+        };
+    }
+}

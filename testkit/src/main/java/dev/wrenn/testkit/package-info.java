@@ -1,0 +1,5 @@
+/** Test ground: conditions, seeded generators, inventories, architecture rules. */
+@NullMarked
+package dev.wrenn.testkit;
+
+import org.jspecify.annotations.NullMarked;
