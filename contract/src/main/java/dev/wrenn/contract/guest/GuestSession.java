@@ -1,0 +1,60 @@
+package dev.wrenn.contract.guest;
+
+import java.io.InputStream;
+import java.util.List;
+
+/**
+ * A conversation with the guest agent of one running capsule; closing it ends its streams but no
+ * process in the guest.
+ *
+ * <p>Thread-safe. Failures: {@code INVALID} what the guest calls an invalid argument, {@code
+ * ABSENT} no such process or path, {@code CONFLICT} it exists already, {@code EXHAUSTED} the
+ * guest's disk is full, {@code WRONG_STATE} the capsule was paused or destroyed meanwhile, {@code
+ * UNAVAILABLE} the guest does not answer.
+ */
+public interface GuestSession extends AutoCloseable {
+    /** Starts a process; its first event is {@link ProcessEvent.Started}. */
+    ProcessStream start(ProcessStart order);
+
+    /** Attaches to a live process; its first event is {@link ProcessEvent.Started}. */
+    ProcessStream connect(ProcessSelector process, boolean replayScrollback);
+
+    /** The live processes that were started through the agent. */
+    List<GuestProcess> processes();
+
+    /** Signals a process and its whole group. */
+    void signal(ProcessSelector process, Signal signal);
+
+    /** Types into a PTY; returns when the guest took the bytes. */
+    void sendPty(ProcessSelector process, byte[] input);
+
+    /** Changes the size of a PTY. */
+    void resizePty(ProcessSelector process, PtySize size);
+
+    /** Opens a regular file for reading; fails before the first byte if it cannot be read. */
+    FileContent read(String path, long offset);
+
+    /** Writes a file from the stream, creating parents; a failure leaves what had arrived. */
+    void write(String path, InputStream content);
+
+    /** What is at that path; symbolic links are described, not followed. */
+    FileEntry stat(String path);
+
+    /** Children down to that depth, sorted by path. */
+    List<FileEntry> list(String path, int depth);
+
+    /** Makes a directory and its parents; {@code CONFLICT} if it is one already. */
+    FileEntry makeDirectory(String path);
+
+    /** Renames, creating the destination's parents. */
+    FileEntry move(String from, String to);
+
+    /** Removes recursively; {@code ABSENT} if there is nothing. */
+    void remove(String path);
+
+    /** Opens a byte stream to a TCP port of the guest, also one bound to its loopback only. */
+    GuestConnection connect(int port);
+
+    @Override
+    void close();
+}

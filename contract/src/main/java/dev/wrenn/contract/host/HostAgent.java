@@ -1,0 +1,72 @@
+package dev.wrenn.contract.host;
+
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestSession;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * A machine's host agent as the control plane sees it.
+ *
+ * <p>Operations on one capsule happen one after the other. Each runs to its end on the host whether
+ * or not the caller still waits: interrupting the caller only ends the waiting. All methods throw
+ * {@code WrennException} subclasses of the base module: {@code ABSENT} for a capsule or template
+ * the host does not know, {@code WRONG_STATE} if its state forbids the operation, {@code CONFLICT}
+ * for an id in use, {@code EXHAUSTED} if the machine is full, {@code CORRUPT} if a snapshot's bytes
+ * are not what was written, {@code UNAVAILABLE} if a VM or guest does not answer. After a failed
+ * pause the capsule runs on; after a failed resume it is paused as before; after a failed create
+ * nothing of it is left.
+ */
+public interface HostAgent {
+    /** Starts a capsule; returns when its guest agent answers. */
+    HostCapsule create(CreateCapsule order);
+
+    /** Saves a running capsule and ends its VM; returns when the snapshot is durable. */
+    HostCapsule pause(CapsuleId capsule);
+
+    /** Brings a paused capsule back; returns when its guest agent answers. */
+    HostCapsule resume(CapsuleId capsule);
+
+    /** Gives up a capsule and all it holds, in whatever state; an unknown one is a success. */
+    void destroy(CapsuleId capsule);
+
+    /** Counts as activity of a running capsule. */
+    void ping(CapsuleId capsule);
+
+    /**
+     * Opens a session with the guest of a running capsule. While it is open the capsule is busy and
+     * does not expire; a pause ends it.
+     */
+    GuestSession guest(CapsuleId capsule);
+
+    /** What the host knows of a capsule. */
+    HostCapsule describe(CapsuleId capsule);
+
+    /** Every capsule the host holds. */
+    List<HostCapsule> inventory();
+
+    /**
+     * Calls the listener after every change, in order per capsule; it must return quickly and not
+     * call back. Reports can be lost with the process: {@link #inventory()} is the truth.
+     *
+     * @return ends the subscription when closed
+     */
+    AutoCloseable onChange(Consumer<HostCapsule> listener);
+
+    /**
+     * Makes a template from a capsule: a running one is paused first and stays paused.
+     *
+     * @return what was stored
+     */
+    HostTemplate createTemplate(CapsuleId capsule, TemplateId template);
+
+    /** Removes a template; capsules made from it live on. An unknown one is a success. */
+    void deleteTemplate(TemplateId template);
+
+    /** Every template the host holds. */
+    List<HostTemplate> templates();
+
+    /** The machine and what runs on it. */
+    HostDescription describe();
+}
