@@ -6,6 +6,9 @@ public sealed interface ProcessEvent {
     record Started(int pid) implements ProcessEvent {}
 
     /** Raw bytes it wrote; a character may be split between two events. */
+    // The array is handed over, never kept by its maker: copying every chunk would cost for
+    // nothing.
+    @SuppressWarnings("ArrayRecordComponent")
     record Output(Channel channel, byte[] bytes) implements ProcessEvent {}
 
     /**
