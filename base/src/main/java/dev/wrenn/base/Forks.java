@@ -27,10 +27,10 @@ public final class Forks implements Resource {
         private final Thread thread;
         private boolean taken;
 
-        private Fork(String name, Callable<T> body) {
+        private Fork(String name, Callable<T> body, Thread.Builder builder) {
             this.name = name;
             this.task = new FutureTask<>(body);
-            this.thread = Thread.ofVirtual().name(name).start(task);
+            this.thread = builder.name(name).start(task);
         }
 
         /**
@@ -58,7 +58,15 @@ public final class Forks implements Resource {
 
     /** Starts a child on a virtual thread of that name. */
     public <T> Fork<T> start(String name, Callable<T> body) {
-        var fork = new Fork<>(name, body);
+        return add(new Fork<>(name, body, Thread.ofVirtual()));
+    }
+
+    /** Starts a child on a platform thread of its own; for native calls that block or stay. */
+    public <T> Fork<T> startOnPlatformThread(String name, Callable<T> body) {
+        return add(new Fork<>(name, body, Thread.ofPlatform().daemon(true)));
+    }
+
+    private <T> Fork<T> add(Fork<T> fork) {
         forks.add(fork);
         return fork;
     }

@@ -53,6 +53,11 @@ final class Libc {
         return handle(name, descriptor, Linker.Option.captureCallState("errno"));
     }
 
+    /** For functions that return their error number and leave errno alone. */
+    static MethodHandle bindPlain(String name, FunctionDescriptor descriptor) {
+        return handle(name, descriptor);
+    }
+
     static MethodHandle bindVariadic(String name, int fixed, FunctionDescriptor descriptor) {
         return handle(
                 name,
