@@ -118,9 +118,7 @@ public final class Pidfd implements Resource {
         var state = Libc.state(arena);
         try {
             int result =
-                    (int)
-                            WAITID.invokeExact(
-                                    state, P_PIDFD, fd.number(), info, WEXITED | WNOHANG);
+                    (int) WAITID.invokeExact(state, P_PIDFD, fd.number(), info, WEXITED | WNOHANG);
             if (result < 0 && Libc.errno(state) != ECHILD) {
                 throw new LinuxException("waitid", Libc.errno(state));
             }

@@ -45,7 +45,8 @@ public record Spawn(
 
     private static final MethodHandle POSIX_SPAWN =
             plain("posix_spawn", ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
-    private static final MethodHandle ACTIONS_INIT = plain("posix_spawn_file_actions_init", ADDRESS);
+    private static final MethodHandle ACTIONS_INIT =
+            plain("posix_spawn_file_actions_init", ADDRESS);
     private static final MethodHandle ACTIONS_DESTROY =
             plain("posix_spawn_file_actions_destroy", ADDRESS);
     private static final MethodHandle ADD_OPEN =
@@ -138,12 +139,11 @@ public record Spawn(
         var pidfd = Pidfd.open(number);
         return new SpawnedProcess(
                 ProcessIdentity.of(number)
-                        .orElseThrow(
-                                () ->
-                                        new WrennException(
-                                                Kind.UNAVAILABLE,
-                                                Path.of(arguments.getFirst()).getFileName()
-                                                        + " ended at once")),
+                        .orElseThrow(() ->
+                                new WrennException(
+                                        Kind.UNAVAILABLE,
+                                        Path.of(arguments.getFirst()).getFileName()
+                                                + " ended at once")),
                 pidfd);
     }
 
@@ -169,15 +169,13 @@ public record Spawn(
     }
 
     /** The JVM blocks and handles signals; its children must start with none of that. */
-    private static void describeAttributes(Arena arena, MemorySegment attributes)
-            throws Throwable {
+    private static void describeAttributes(Arena arena, MemorySegment attributes) throws Throwable {
         var none = arena.allocate(SIGSET_BYTES, 8);
         var all = arena.allocate(SIGSET_BYTES, 8);
         check("sigfillset", (int) SIGFILLSET.invokeExact(all));
         check("setsigmask", (int) ATTR_SETSIGMASK.invokeExact(attributes, none));
         check("setsigdefault", (int) ATTR_SETSIGDEFAULT.invokeExact(attributes, all));
-        short flags =
-                (short) (POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        short flags = (short) (POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         check("setflags", (int) ATTR_SETFLAGS.invokeExact(attributes, flags));
     }
 

@@ -111,7 +111,10 @@ public final class UnixSocket implements Resource {
         try (var arena = Arena.ofConfined()) {
             Files.deleteIfExists(path);
             var address = address(arena, path);
-            check("bind", arena, s -> (int) BIND.invokeExact(s, fd.number(), address, SOCKADDR_BYTES));
+            check(
+                    "bind",
+                    arena,
+                    s -> (int) BIND.invokeExact(s, fd.number(), address, SOCKADDR_BYTES));
             Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
             check("listen", arena, s -> (int) LISTEN.invokeExact(s, fd.number(), BACKLOG));
             return new UnixSocket(fd);
@@ -202,8 +205,7 @@ public final class UnixSocket implements Resource {
                                             RECVMSG.invokeExact(
                                                     s, fd.number(), message, MSG_CMSG_CLOEXEC));
             return new Message(
-                    new String(
-                            buffer.asSlice(0, read).toArray(JAVA_BYTE), StandardCharsets.UTF_8),
+                    new String(buffer.asSlice(0, read).toArray(JAVA_BYTE), StandardCharsets.UTF_8),
                     descriptors(control, message.get(JAVA_LONG, CONTROLLEN)));
         }
     }

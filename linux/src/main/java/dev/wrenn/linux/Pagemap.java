@@ -1,0 +1,145 @@
+package dev.wrenn.linux;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.wrenn.base.Resource;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.nio.file.Path;
+
+/**
+ * Finds pages of another process by what happened to them: {@code PAGEMAP_SCAN} on {@code
+ * /proc/PID/pagemap} (Linux 6.7+, Documentation/admin-guide/mm/pagemap.rst,
+ * include/uapi/linux/fs.h). Used by one thread.
+ */
+@SuppressWarnings(
+        "MustBeClosedChecker") // the arena lives as long as this object; close() ends both
+public final class Pagemap implements Resource {
+    static final StructLayout STRUCT_PM_SCAN_ARG =
+            MemoryLayout.structLayout(
+                    JAVA_LONG.withName("size"),
+                    JAVA_LONG.withName("flags"),
+                    JAVA_LONG.withName("start"),
+                    JAVA_LONG.withName("end"),
+                    JAVA_LONG.withName("walk_end"),
+                    JAVA_LONG.withName("vec"),
+                    JAVA_LONG.withName("vec_len"),
+                    JAVA_LONG.withName("max_pages"),
+                    JAVA_LONG.withName("category_inverted"),
+                    JAVA_LONG.withName("category_mask"),
+                    JAVA_LONG.withName("category_anyof_mask"),
+                    JAVA_LONG.withName("return_mask"));
+
+    static final StructLayout STRUCT_PAGE_REGION =
+            MemoryLayout.structLayout(
+                    JAVA_LONG.withName("start"),
+                    JAVA_LONG.withName("end"),
+                    JAVA_LONG.withName("categories"));
+
+    static final long PAGEMAP_SCAN = Ioctl.iowr('f', 16, STRUCT_PM_SCAN_ARG.byteSize());
+    static final long PAGE_IS_WRITTEN = 1 << 1;
+    static final long PAGE_IS_PRESENT = 1 << 3;
+    static final long PAGE_IS_SWAPPED = 1 << 4;
+    static final long PAGE_IS_PFNZERO = 1 << 5;
+    static final long PM_SCAN_CHECK_WPASYNC = 1 << 1;
+
+    private static final int REGIONS = 4_096;
+
+    private final Fd fd;
+    private final Arena arena = Arena.ofConfined();
+    private final MemorySegment state = Libc.state(arena);
+    private final MemorySegment argument = arena.allocate(STRUCT_PM_SCAN_ARG);
+    private final MemorySegment regions = arena.allocate(STRUCT_PAGE_REGION, REGIONS);
+
+    private Pagemap(Fd fd) {
+        this.fd = fd;
+    }
+
+    /** Opens the page map of a process. */
+    public static Pagemap of(long pid) {
+        return new Pagemap(Fd.open(Path.of("/proc/" + pid + "/pagemap"), Fd.O_RDWR));
+    }
+
+    /** Receives ranges in ascending order. */
+    public interface Ranges {
+        /** A range of neighbouring pages, end exclusive. */
+        void range(long startAddress, long endAddress);
+    }
+
+    /**
+     * Pages that were written since they were installed write-protected, in a range registered with
+     * asynchronous write protection. Pages that are only the shared zero page are left out, and so
+     * is what was never touched: without the any-of mask untouched pages would count as written.
+     */
+    public void written(long startAddress, long endAddress, Ranges ranges) {
+        scan(
+                startAddress,
+                endAddress,
+                PM_SCAN_CHECK_WPASYNC,
+                PAGE_IS_WRITTEN | PAGE_IS_PFNZERO,
+                ranges);
+    }
+
+    /** Pages that hold anything of their own: present or swapped, not the shared zero page. */
+    public void resident(long startAddress, long endAddress, Ranges ranges) {
+        scan(startAddress, endAddress, 0, PAGE_IS_PFNZERO, ranges);
+    }
+
+    private void scan(long start, long end, long flags, long mask, Ranges ranges) {
+        long from = start;
+        while (from < end) {
+            set("size", STRUCT_PM_SCAN_ARG.byteSize());
+            set("flags", flags);
+            set("start", from);
+            set("end", end);
+            set("walk_end", 0);
+            set("vec", regions.address());
+            set("vec_len", REGIONS);
+            set("max_pages", 0);
+            set("category_inverted", PAGE_IS_PFNZERO);
+            set("category_mask", mask);
+            set("category_anyof_mask", PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
+            set("return_mask", PAGE_IS_PRESENT);
+            int found = ioctl();
+            for (int i = 0; i < found; i++) {
+                long at = i * STRUCT_PAGE_REGION.byteSize();
+                ranges.range(regions.get(JAVA_LONG, at), regions.get(JAVA_LONG, at + 8));
+            }
+            from = argument.get(JAVA_LONG, offset("walk_end"));
+        }
+    }
+
+    private int ioctl() {
+        try {
+            int result =
+                    (int)
+                            Libc.IOCTL_POINTER.invokeExact(
+                                    state, fd.number(), PAGEMAP_SCAN, argument);
+            if (result < 0) {
+                throw new LinuxException("PAGEMAP_SCAN", Libc.errno(state));
+            }
+            return result;
+        } catch (LinuxException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw Libc.impossible(e);
+        }
+    }
+
+    private void set(String field, long value) {
+        argument.set(JAVA_LONG, offset(field), value);
+    }
+
+    private static long offset(String field) {
+        return STRUCT_PM_SCAN_ARG.byteOffset(PathElement.groupElement(field));
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+        arena.close();
+    }
+}
