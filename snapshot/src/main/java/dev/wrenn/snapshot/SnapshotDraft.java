@@ -1,0 +1,196 @@
+package dev.wrenn.snapshot;
+
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.Resource;
+import dev.wrenn.linux.FileSync;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * A snapshot in the making, in a folder of its own. It comes into being by {@link #seal}: all files
+ * synced, the manifest written last, the folder renamed into place. Closing an unsealed draft
+ * removes every trace of it.
+ */
+public final class SnapshotDraft implements Resource {
+    private static final Duration SYNC_LIMIT = Duration.ofMinutes(5);
+
+    private final SnapshotStore store;
+    private final SnapshotId id;
+    private final Path folder;
+    private final String layer;
+    private Optional<LayerWriter> writer = Optional.empty();
+    private Optional<Snapshot> parent = Optional.empty();
+    private Optional<MemoryImage> parentImage = Optional.empty();
+    private int pageCount;
+    private boolean sealed;
+
+    SnapshotDraft(SnapshotStore store, SnapshotId id) {
+        this.store = store;
+        this.id = id;
+        this.folder = store.draftFolder(id);
+        this.layer = id.text().replace("snap-", "layer-");
+        SnapshotFiles.deleteTree(folder);
+        SnapshotFiles.createFolder(folder);
+    }
+
+    /** Where the VM state goes. */
+    public Path vmState() {
+        return folder.resolve(SnapshotFiles.VM_STATE);
+    }
+
+    /** Where the disk goes; must not exist before it is cloned. */
+    public Path disk() {
+        return folder.resolve(SnapshotFiles.DISK);
+    }
+
+    /**
+     * Begins the memory.
+     *
+     * @param parentSnapshot what the memory was served from; empty for a cold boot
+     * @param pages pages of guest memory
+     */
+    public LayerWriter memory(Optional<Snapshot> parentSnapshot, long pages) {
+        parent = parentSnapshot;
+        parentImage = parentSnapshot.map(Snapshot::image);
+        pageCount = Math.toIntExact(pages);
+        var made =
+                new LayerWriter(
+                        store.layerFolder().resolve(SnapshotFiles.layerFile(layer)),
+                        parentImage,
+                        pageCount,
+                        parentLayers().size());
+        writer = Optional.of(made);
+        return made;
+    }
+
+    /** Makes the snapshot exist; returns once it would survive a power cut. */
+    public Snapshot seal(ManifestFacts facts) {
+        var memory = writer.orElseThrow().finish();
+        var layerPath = store.layerFolder().resolve(SnapshotFiles.layerFile(layer));
+        var layers = new ArrayList<>(parentLayers());
+        var identity = FileIdentity.of(layerPath);
+        layers.add(
+                new Manifest.LayerEntry(
+                        layer,
+                        memory.pages(),
+                        memory.tableCrc(),
+                        identity.modifiedNanos(),
+                        identity.changedNanos()));
+        var map =
+                parentImage
+                        .map(MemoryImage::map)
+                        .orElseGet(() -> PageMap.zero(pageCount))
+                        .overlay(memory.changes());
+        var compact = dropUnused(map, layers);
+        var mapBytes = compact.map().encode();
+        try (var forks = new Forks()) {
+            // One after the other these would each wait for the device.
+            var syncs =
+                    List.of(
+                            forks.start("sync", () -> synced(vmState())),
+                            forks.start("sync", () -> synced(disk())),
+                            forks.start("sync", () -> syncedFolder(store.layerFolder())),
+                            forks.start("write page map", () -> writeMap(mapBytes)));
+            syncs.forEach(s -> s.take(SYNC_LIMIT));
+        }
+        var manifest = manifest(facts, compact, memory.pages(), mapBytes.length);
+        SnapshotFiles.writeSynced(
+                folder.resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
+        FileSync.folder(folder);
+        store.publish(id, folder);
+        sealed = true;
+        if (compact.layers().stream().noneMatch(l -> l.layer().equals(layer))) {
+            deleteFile(layerPath);
+        }
+        return store.open(id);
+    }
+
+    private Manifest manifest(ManifestFacts facts, Compact memory, int newPages, int mapBytes) {
+        var disk = FileIdentity.of(disk());
+        var state = SnapshotFiles.read(vmState(), FileIdentity.of(vmState()).bytes());
+        return new Manifest(
+                Manifest.VERSION,
+                id.text(),
+                Manifest.orEmpty(facts.parent()),
+                Manifest.instant(facts.createdAt()),
+                facts.vmm(),
+                facts.vmmVersion(),
+                facts.vcpus(),
+                facts.memory().bytes(),
+                facts.kernel(),
+                facts.template(),
+                memory.layers(),
+                state.length,
+                LayerFile.crc(ByteBuffer.wrap(state)),
+                mapBytes,
+                new Manifest.DiskEntry(disk.bytes(), disk.modifiedNanos()),
+                (long) newPages * PageSource.PAGE_BYTES,
+                facts.attributes());
+    }
+
+    private record Compact(PageMap map, List<Manifest.LayerEntry> layers) {}
+
+    /** Layers that no page needs any more are not named, so that they can be collected. */
+    private static Compact dropUnused(PageMap map, List<Manifest.LayerEntry> layers) {
+        var used = new boolean[layers.size()];
+        map.runs().forEach(r -> used[r.layer()] = true);
+        var newIndex = new int[layers.size()];
+        var kept = new ArrayList<Manifest.LayerEntry>();
+        IntStream.range(0, used.length)
+                .filter(i -> used[i])
+                .forEach(i -> {
+                    newIndex[i] = kept.size();
+                    kept.add(layers.get(i));
+                });
+        return new Compact(map.withLayers(i -> newIndex[i]), List.copyOf(kept));
+    }
+
+    private List<Manifest.LayerEntry> parentLayers() {
+        return parent.map(p -> p.manifest().layers()).orElse(List.of());
+    }
+
+    private static Path synced(Path file) {
+        FileSync.file(file);
+        return file;
+    }
+
+    private static Path syncedFolder(Path file) {
+        FileSync.folder(file);
+        return file;
+    }
+
+    private Path writeMap(byte[] bytes) {
+        var file = folder.resolve(SnapshotFiles.MAP);
+        SnapshotFiles.writeSynced(file, bytes);
+        return file;
+    }
+
+    private static void deleteFile(Path file) {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            throw new StoreFailed("delete a layer", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            writer.ifPresent(LayerWriter::close);
+            parentImage.ifPresent(MemoryImage::close);
+            if (!sealed) {
+                SnapshotFiles.deleteTree(folder);
+                deleteFile(store.layerFolder().resolve(SnapshotFiles.layerFile(layer)));
+            }
+        } finally {
+            store.draftEnded(id);
+        }
+    }
+}
