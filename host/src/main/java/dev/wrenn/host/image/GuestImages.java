@@ -85,4 +85,9 @@ public record GuestImages(Path kernel, String kernelVersion, Path initrd, Path m
             throw new GuestImageFailed("cannot lock the folder of guest images", e);
         }
     }
+
+    /** With a copy of the root file system that lies elsewhere. */
+    public GuestImages withMinimalRootFs(Path elsewhere) {
+        return new GuestImages(kernel, kernelVersion, initrd, elsewhere);
+    }
 }
