@@ -129,7 +129,8 @@ public final class Pidfd implements Resource {
         }
     }
 
-    Fd fd() {
+    /** Readable once the process has ended; to poll it with others. */
+    public Fd fd() {
         return fd;
     }
 

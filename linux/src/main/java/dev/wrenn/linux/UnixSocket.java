@@ -66,6 +66,10 @@ public final class UnixSocket implements Resource {
 
     private static final MethodHandle SOCKET =
             Libc.bind("socket", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle SOCKETPAIR =
+            Libc.bind(
+                    "socketpair",
+                    FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle BIND =
             Libc.bind("bind", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
     private static final MethodHandle LISTEN =
@@ -233,6 +237,23 @@ public final class UnixSocket implements Resource {
                                                 SENDMSG.invokeExact(
                                                         s, fd.number(), message, MSG_NOSIGNAL));
             }
+        }
+    }
+
+    /** Two connected sockets (socketpair(2)); closing one makes the other readable. */
+    public static List<UnixSocket> pair() {
+        try (var arena = Arena.ofConfined()) {
+            var fds = arena.allocate(JAVA_INT, 2);
+            check(
+                    "socketpair",
+                    arena,
+                    s ->
+                            (int)
+                                    SOCKETPAIR.invokeExact(
+                                            s, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+            return List.of(
+                    new UnixSocket(new Fd(fds.getAtIndex(JAVA_INT, 0))),
+                    new UnixSocket(new Fd(fds.getAtIndex(JAVA_INT, 1))));
         }
     }
 
