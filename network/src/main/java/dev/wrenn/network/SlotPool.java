@@ -332,20 +332,17 @@ public final class SlotPool implements Resource {
         }
     }
 
-    /** An unused index; waits for slots that are being torn down if there is no other. */
+    /** An unused index; tears slots down, or waits for that, if there is no other. */
     private int takeIndex(Deadline deadline) {
         while (true) {
             synchronized (lock) {
+                awaitIndexOrWork(deadline);
                 checkOpen();
                 if (!free.isEmpty()) {
                     return free.remove();
                 }
                 if (used.isEmpty()) {
-                    if (tearing == 0) {
-                        throw new SlotsExhausted(config.maxSlots());
-                    }
-                    awaitChange(deadline);
-                    continue;
+                    throw new SlotsExhausted(config.maxSlots());
                 }
             }
             tearDown();
@@ -353,10 +350,12 @@ public final class SlotPool implements Resource {
     }
 
     @GuardedBy("lock")
-    private void awaitChange(Deadline deadline) {
-        deadline.check("making a network slot");
+    private void awaitIndexOrWork(Deadline deadline) {
         try {
-            lock.wait(Math.max(1, deadline.left().toMillis()));
+            while (free.isEmpty() && used.isEmpty() && tearing > 0) {
+                deadline.check("making a network slot");
+                lock.wait(Math.max(1, deadline.left().toMillis()));
+            }
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             throw new WrennException(Kind.UNAVAILABLE, "making a network slot was interrupted");
