@@ -4,6 +4,7 @@ import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.util.regex.Pattern;
 
 /**
  * A range of IPv4 addresses.
@@ -12,6 +13,8 @@ import java.nio.ByteBuffer;
  * @param prefixLength 0 to 32
  */
 public record Cidr(Inet4Address address, int prefixLength) {
+    private static final Pattern DOTTED = Pattern.compile("[0-9]{1,3}(\\.[0-9]{1,3}){3}");
+
     /** Rejects prefixes out of range and addresses with bits below the prefix. */
     public Cidr {
         if (prefixLength < 0 || prefixLength > 32) {
@@ -32,7 +35,7 @@ public record Cidr(Inet4Address address, int prefixLength) {
     public static Cidr parse(String text) {
         var slash = text.indexOf('/');
         if (slash < 0) {
-            return new Cidr(Inet4Address.ofLiteral(text), 32);
+            return new Cidr(address(text), 32);
         }
         int length;
         try {
@@ -40,7 +43,15 @@ public record Cidr(Inet4Address address, int prefixLength) {
         } catch (NumberFormatException e) {
             throw new IllegalArgumentException("not a range of addresses: " + text, e);
         }
-        return new Cidr(Inet4Address.ofLiteral(text.substring(0, slash)), length);
+        return new Cidr(address(text.substring(0, slash)), length);
+    }
+
+    private static Inet4Address address(String text) {
+        // The JDK would also read 10.1 as 10.0.0.1, which nobody means.
+        if (!DOTTED.matcher(text).matches()) {
+            throw new IllegalArgumentException("not an IPv4 address: " + text);
+        }
+        return Inet4Address.ofLiteral(text);
     }
 
     /** Whether the address lies in the range. */

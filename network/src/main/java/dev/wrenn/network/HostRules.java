@@ -67,7 +67,7 @@ record HostRules(NetworkConfig config, AddressBlock block) {
             }
             chain to_slot {
                 ct state established,related accept
-                drop
+                reject with icmpx type admin-prohibited
             }
             chain postrouting {
                 type nat hook postrouting priority srcnat; policy accept;

@@ -29,6 +29,8 @@ public record NetworkConfig(
         List<Inet4Address> resolvers,
         int maxConnections,
         Path stateFolder) {
+    private static final Pattern PREFIX = Pattern.compile("[a-z][a-z0-9]{0,5}");
+
     /**
      * Everything that is not the public internet: RFC 6890 special-purpose ranges (private,
      * link-local with the metadata services, carrier NAT, benchmarks, multicast, reserved) and
@@ -60,8 +62,6 @@ public record NetworkConfig(
                     Resolvers.PUBLIC,
                     4096,
                     Path.of("/run/wrenn"));
-
-    private static final Pattern PREFIX = Pattern.compile("[a-z][a-z0-9]{0,5}");
 
     /** Checks every value. */
     public NetworkConfig {

@@ -47,11 +47,11 @@ record SlotPlan(
         netns add ${name}
         link add ${name} address ${host-mac} type veth peer name uplink address ${uplink-mac} netns ${name}
         netns exec ${name} sysctl -q -e -w net.ipv4.ip_forward=1 net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.all.send_redirects=0
-        netns exec ${name} ip -batch ${links-file}
-        netns exec ${name} nft -D address=${address} -f ${rules-file}
         addr add ${host} peer ${address}/32 dev ${name}
         link set dev ${name} up
         neigh replace ${address} lladdr ${uplink-mac} nud permanent dev ${name}
+        netns exec ${name} ip -batch ${links-file}
+        netns exec ${name} nft -D address=${address} -f ${rules-file}
         """
                 .replace("${name}", name(index))
                 .replace("${host-mac}", HOST_MAC)
@@ -73,15 +73,17 @@ record SlotPlan(
 
     /** The {@code ip -batch} inside the namespace; the same for every slot of the pool. */
     String insideLinks() {
+        // The route comes last: a namespace without any address takes no gateway (Linux
+        // net/ipv4/fib_frontend.c, __inet_dev_addr_type: no local table, so "broadcast").
         return """
         link set dev uplink up
         neigh replace ${host} lladdr ${host-mac} nud permanent dev uplink
-        route add default via ${host} dev uplink onlink
         tuntap add dev tap0 mode tap
         link set dev tap0 address ${tap-mac}
         addr add ${gateway}/${length} dev tap0
         link set dev tap0 up
         neigh replace ${guest} lladdr ${guest-mac} nud permanent dev tap0
+        route add default via ${host} dev uplink onlink
         """
                 .replace("${host}", block.hostAddress().getHostAddress())
                 .replace("${host-mac}", HOST_MAC)
