@@ -5,8 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.wrenn.base.Forks;
-import dev.wrenn.base.Kind;
-import dev.wrenn.base.WrennException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
@@ -19,7 +17,8 @@ import java.util.Optional;
 
 /**
  * Order for a program that outlives this process: own session, no inherited descriptors but its
- * standard ones, explicit environment, and if asked another network namespace.
+ * standard ones and those it is given, explicit environment, and if asked another network
+ * namespace.
  *
  * @param arguments program, as an absolute path, and its arguments
  * @param environment its whole environment
@@ -42,6 +41,7 @@ public record Spawn(
     private static final int SIGSET_BYTES = 128;
     private static final int CLONE_NEWNET = 0x40000000;
     private static final int OWNER_ONLY = 0600;
+    private static final int FIRST_INHERITED = 3;
 
     private static final MethodHandle POSIX_SPAWN =
             plain("posix_spawn", ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
@@ -89,19 +89,29 @@ public record Spawn(
      * @throws LinuxException if it cannot be started
      */
     public SpawnedProcess start() {
+        return start(List.of());
+    }
+
+    /**
+     * Starts it and gives it copies of those descriptors, numbered 3, 4, … in that order. The
+     * caller keeps and closes its own.
+     *
+     * @throws LinuxException if it cannot be started
+     */
+    public SpawnedProcess start(List<Fd> inherited) {
         try (var forks = new Forks()) {
-            return forks.startOnPlatformThread("spawn", this::startHere).take(LIMIT);
+            return forks.startOnPlatformThread("spawn", () -> startHere(inherited)).take(LIMIT);
         }
     }
 
-    private SpawnedProcess startHere() {
+    private SpawnedProcess startHere(List<Fd> inherited) {
         try (var arena = Arena.ofConfined()) {
             networkNamespace.ifPresent(n -> enter(arena, n));
             var actions = arena.allocate(POSIX_SPAWN_FILE_ACTIONS_BYTES, 8);
             var attributes = arena.allocate(POSIX_SPAWNATTR_BYTES, 8);
             check("posix_spawn_file_actions_init", (int) ACTIONS_INIT.invokeExact(actions));
             try {
-                describeFiles(arena, actions);
+                describeFiles(arena, actions, inherited);
                 check("posix_spawnattr_init", (int) ATTR_INIT.invokeExact(attributes));
                 try {
                     describeAttributes(arena, attributes);
@@ -137,17 +147,11 @@ public record Spawn(
         int number = pid.get(JAVA_INT, 0);
         // We are the parent and have not waited for it: the number cannot mean another process.
         var pidfd = Pidfd.open(number);
-        return new SpawnedProcess(
-                ProcessIdentity.of(number)
-                        .orElseThrow(() ->
-                                new WrennException(
-                                        Kind.UNAVAILABLE,
-                                        Path.of(arguments.getFirst()).getFileName()
-                                                + " ended at once")),
-                pidfd);
+        return new SpawnedProcess(ProcessIdentity.ofChild(number), pidfd);
     }
 
-    private void describeFiles(Arena arena, MemorySegment actions) throws Throwable {
+    private void describeFiles(Arena arena, MemorySegment actions, List<Fd> inherited)
+            throws Throwable {
         check(
                 "posix_spawn_file_actions_addopen",
                 (int)
@@ -163,9 +167,22 @@ public record Spawn(
                                 Fd.O_WRONLY | Fd.O_CREAT | Fd.O_APPEND,
                                 OWNER_ONLY));
         check("posix_spawn_file_actions_adddup2", (int) ADD_DUP2.invokeExact(actions, 1, 2));
+        // Two steps: a copy must not land on a number that is still to be copied.
+        int end = FIRST_INHERITED + inherited.size();
+        int spare = inherited.stream().mapToInt(Fd::number).reduce(end, Math::max) + 1;
+        for (int i = 0; i < inherited.size(); i++) {
+            duplicate(actions, inherited.get(i).number(), spare + i);
+        }
+        for (int i = 0; i < inherited.size(); i++) {
+            duplicate(actions, spare + i, FIRST_INHERITED + i);
+        }
         check(
                 "posix_spawn_file_actions_addclosefrom_np",
-                (int) ADD_CLOSEFROM.invokeExact(actions, 3));
+                (int) ADD_CLOSEFROM.invokeExact(actions, end));
+    }
+
+    private static void duplicate(MemorySegment actions, int from, int to) throws Throwable {
+        check("posix_spawn_file_actions_adddup2", (int) ADD_DUP2.invokeExact(actions, from, to));
     }
 
     /** The JVM blocks and handles signals; its children must start with none of that. */
