@@ -1,0 +1,51 @@
+package dev.wrenn.cli;
+
+import dev.wrenn.cli.Finding.Verdict;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Checks what Wrenn needs by trying it. */
+@Command(
+        name = "doctor",
+        description = "Checks this machine and says which VMM will be used and why.",
+        mixinStandardHelpOptions = true,
+        footer = {"", "Exit code: 0 if Wrenn can work here, 1 if not."})
+final class DoctorCommand implements Callable<Integer> {
+    @Mixin private Options options = new Options();
+
+    @Option(
+            names = "--listen",
+            paramLabel = "HOST:PORT",
+            description = "Where the server would listen; also WRENN_LISTEN")
+    private @Nullable String listen;
+
+    private record Report(boolean ok, List<Finding> findings) {}
+
+    @Override
+    public Integer call() {
+        var folder = new DataFolder(options.folder(System.getenv()));
+        var flags = listen == null ? Map.<String, String>of() : Map.of("server.listen", listen);
+        var config = options.config(folder, System.getenv(), flags);
+        var findings = new ArrayList<Finding>();
+        findings.add(MachineChecks.root());
+        findings.add(MachineChecks.qemu());
+        findings.add(MachineChecks.firecracker());
+        findings.add(MachineChecks.userfaultfd());
+        findings.addAll(MachineChecks.network());
+        findings.add(MachineChecks.disk(folder.path()));
+        findings.add(MachineChecks.reflink(folder.path()));
+        findings.add(
+                MachineChecks.port(config.listen(), ServerRecord.running(folder.serverRecord())));
+        boolean ok = findings.stream().noneMatch(f -> f.verdict() == Verdict.FAILED);
+        var lines = new ArrayList<>(findings.stream().map(Finding::line).toList());
+        lines.add(ok ? "Wrenn can work here." : "Wrenn cannot work here yet; see FAIL above.");
+        options.print(new Report(ok, findings), lines);
+        return ok ? 0 : 1;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.wrenn.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+
+/** JSON as the commands print and read it: one line, names in snake_case. */
+final class Json {
+    private static final ObjectMapper MAPPER =
+            JsonMapper.builder()
+                    .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+                    .build();
+
+    private Json() {}
+
+    static String line(Object value) {
+        try {
+            return MAPPER.writeValueAsString(value);
+        } catch (JsonProcessingException e) {
+            throw new WrennException(Kind.BUG, "cannot write a result as JSON", e);
+        }
+    }
+
+    static JsonNode read(String text) {
+        try {
+            return MAPPER.readTree(text);
+        } catch (JsonProcessingException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the server's answer is not JSON", e);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+package dev.wrenn.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+/** Says whether a server runs for a data folder, and what it holds. */
+@Command(
+        name = "status",
+        description = "Shows whether the server runs and which capsules it holds.",
+        mixinStandardHelpOptions = true,
+        footer = {"", "Exit code: 0 if it serves, 1 if not."})
+final class StatusCommand implements Callable<Integer> {
+    private static final Duration LIMIT = Duration.ofSeconds(10);
+
+    @Mixin private Options options = new Options();
+
+    private record Status(
+            boolean serving,
+            String dir,
+            long pid,
+            String baseUrl,
+            String vmm,
+            Map<String, Integer> capsules) {}
+
+    @Override
+    public Integer call() {
+        var folder = new DataFolder(options.folder(System.getenv()));
+        var dir = folder.path().toString();
+        var server = ServerRecord.running(folder.serverRecord());
+        if (server.isEmpty()) {
+            options.print(
+                    new Status(false, dir, 0, "", "", Map.of()),
+                    List.of("No server runs for " + dir + "."));
+            return 1;
+        }
+        var record = server.get();
+        if (!record.isServing()) {
+            options.print(
+                    new Status(false, dir, record.pid(), "", "", Map.of()),
+                    List.of("Process %d is starting for %s.".formatted(record.pid(), dir)));
+            return 1;
+        }
+        var key =
+                ApiKeyFile.read(folder.apiKey())
+                        .orElseThrow(() -> Main.absent("there is no API key in " + dir));
+        try (var api = new ApiClient(record.baseUrl(), key)) {
+            var capsules = api.get("/v1/capsules", LIMIT);
+            options.print(
+                    new Status(
+                            true,
+                            dir,
+                            record.pid(),
+                            record.baseUrl(),
+                            record.vmm(),
+                            count(capsules)),
+                    lines(record, dir, capsules));
+        }
+        return 0;
+    }
+
+    private static Map<String, Integer> count(JsonNode capsules) {
+        var counts = new TreeMap<String, Integer>();
+        capsules.forEach(capsule -> counts.merge(capsule.path("status").asText(), 1, Integer::sum));
+        return counts;
+    }
+
+    private static List<String> lines(ServerRecord server, String dir, JsonNode capsules) {
+        var lines = new ArrayList<String>();
+        lines.add(
+                "Process %d serves %s with %s for %s."
+                        .formatted(server.pid(), server.baseUrl(), server.vmm(), dir));
+        for (var capsule : capsules) {
+            lines.add(
+                    "  %-30s %-9s %2d vCPU %6d MB  %s"
+                            .formatted(
+                                    capsule.path("id").asText(),
+                                    capsule.path("status").asText(),
+                                    capsule.path("vcpus").asInt(),
+                                    capsule.path("memory_mb").asInt(),
+                                    capsule.path("template").asText()));
+        }
+        if (capsules.isEmpty()) {
+            lines.add("  no capsules");
+        }
+        return lines;
+    }
+}
