@@ -1,0 +1,52 @@
+package dev.wrenn.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.wrenn.base.ConfigInvalid;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class WrennConfigTest {
+    private static WrennConfig read(
+            Map<String, String> flags, Map<String, String> environment, String file) {
+        return WrennConfig.read(flags, environment, Path.of("wrenn.conf"), Optional.of(file));
+    }
+
+    @Test
+    void nothing_set_means_the_embedded_database_on_the_usual_address() {
+        var config = read(Map.of(), Map.of(), "");
+
+        assertThat(config.listen()).isEqualTo(ListenAddress.DEFAULT);
+        assertThat(config.databaseUrl()).isEmpty();
+    }
+
+    @Test
+    void the_environment_sets_what_the_command_line_leaves_open() {
+        var environment =
+                Map.of("WRENN_LISTEN", "0.0.0.0:1", "DATABASE_URL", "postgresql://u:p@h/d");
+
+        assertThat(read(Map.of(), environment, "").listen().port()).isEqualTo(1);
+        assertThat(read(Map.of("server.listen", "0.0.0.0:2"), environment, "").listen().port())
+                .isEqualTo(2);
+        assertThat(read(Map.of(), environment, "").databaseUrl().orElseThrow().reveal())
+                .isEqualTo("postgresql://u:p@h/d");
+    }
+
+    @Test
+    void the_database_s_password_is_not_among_the_values_shown() {
+        var config = read(Map.of(), Map.of("DATABASE_URL", "postgresql://u:hunter2@h/d"), "");
+
+        assertThat(config.toString()).doesNotContain("hunter2");
+        assertThat(config.effective().values()).noneMatch(value -> value.contains("hunter2"));
+    }
+
+    @Test
+    void a_misspelt_setting_is_refused_with_a_hint() {
+        assertThatThrownBy(() -> read(Map.of(), Map.of(), "[server]\nlistn = 0.0.0.0:1\n"))
+                .isInstanceOf(ConfigInvalid.class)
+                .hasMessageContaining("did you mean server.listen?");
+    }
+}
