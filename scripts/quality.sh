@@ -49,9 +49,10 @@ check_file_lengths() {
 
 check_scripts() {
     local scripts
-    mapfile -t scripts < <(cd "$root" && find scripts .ci guest e2e -type f \
+    mapfile -t scripts < <(cd "$root" && find .ci guest e2e -type f \
         \( -name '*.sh' -o -name run \) -not -path '*/target/*' 2>/dev/null | sort)
-    (cd "$root" && shellcheck -x wrenn "${scripts[@]}")
+    # -a: what the first one sources is checked as part of it, not alone.
+    (cd "$root" && shellcheck -x -a wrenn && shellcheck -x "${scripts[@]}")
 }
 
 check_architecture() {
@@ -81,7 +82,8 @@ run_check() {
 
 # The closing lines of a test runner, from its log to standard output.
 closing_lines() {
-    local log="$build_dir/log/$(slug "$1").log"
+    local log
+    log="$build_dir/log/$(slug "$1").log"
     if [ -e "$log" ]; then grep -E 'Tests run:.*[0-9]$|^test result:|^=+ .*(passed|failed|error).*=+$' "$log" || true; fi
 }
 

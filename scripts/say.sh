@@ -13,7 +13,7 @@ die() {
     exit 1
 }
 
-slug() { printf '%s' "$1" | tr -cs 'A-Za-z0-9' '-' | tr 'A-Z' 'a-z'; }
+slug() { printf '%s' "$1" | tr -cs 'A-Za-z0-9' '-' | tr '[:upper:]' '[:lower:]'; }
 
 # The process group of the step that runs, so that an interruption ends all of it.
 step_group=""

@@ -5,8 +5,9 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export DEBIAN_FRONTEND=noninteractive
 
 need_linux() {
-    [ "$(uname -s)" = Linux ] && [ "$(uname -m)" = x86_64 ] ||
-        die "Wrenn runs on Linux x86_64; this is $(uname -s) $(uname -m)."
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        die "Wrenn runs on Linux x86_64; this is $(uname -sm)."
+    fi
 }
 
 need_root() {
@@ -65,6 +66,7 @@ need_rust() {
     need libc6-dev /usr/include/stdio.h
     PATH="$PATH:$HOME/.cargo/bin"
     if ! is_cargo_new_enough; then
+        need_package_lists
         missing+=("$(newest_of cargo-web cargo)" "$(newest_of rustc-web rustc)")
     fi
 }
@@ -92,14 +94,24 @@ newest_of() {
     printf '%s' "$1"
 }
 
-apt() { apt-get -q -y -o DPkg::Lock::Timeout=600 "$@"; }
+apt_get() { apt-get -q -y -o DPkg::Lock::Timeout=600 "$@"; }
 
 has_package_lists() {
     local file
+    # shellcheck disable=SC2016 # it is apt that replaces it
     while read -r file; do
         if compgen -G "$file*" >/dev/null; then return 0; fi
     done < <(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 2>/dev/null | sed 's/\.[a-z0-9]*$//')
     return 1
+}
+
+need_package_lists() {
+    command -v apt-get >/dev/null ||
+        die "Packages are missing and there is no apt-get to install them: ${missing[*]}"
+    if has_package_lists; then return; fi
+    [ "$(id -u)" -eq 0 ] || die "The package lists are missing." "Run: sudo apt-get update"
+    step "Updating the package lists" apt_get update ||
+        die "The package lists cannot be updated; check the network and the apt sources."
 }
 
 # A run that was interrupted may have left packages half configured.
@@ -107,21 +119,16 @@ repair_dpkg() { if [ -n "$(dpkg --audit 2>/dev/null)" ]; then dpkg --configure -
 
 apt_install() {
     repair_dpkg
-    apt install --no-install-recommends -- "$@" && return
-    apt update && apt install --no-install-recommends -- "$@"
+    apt_get install --no-install-recommends -- "$@" && return
+    apt_get update && apt_get install --no-install-recommends -- "$@"
 }
 
 # Installs what the need... calls found missing.
 install_missing() {
     if [ ${#missing[@]} -eq 0 ]; then return; fi
-    command -v apt-get >/dev/null ||
-        die "These packages are missing and there is no apt-get to install them: ${missing[*]}"
     [ "$(id -u)" -eq 0 ] || die "These packages are missing: ${missing[*]}" \
         "Run: sudo apt-get install ${missing[*]}"
-    if ! has_package_lists; then
-        step "Updating the package lists" apt update ||
-            die "The package lists cannot be updated; check the network and the apt sources."
-    fi
+    need_package_lists
     step "Installing ${missing[*]}" apt_install "${missing[@]}" ||
         die "The packages cannot be installed: ${missing[*]}" \
             "Once 'apt-get install ${missing[*]}' works, run this command again."
