@@ -1,5 +1,7 @@
 package dev.wrenn.cli;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+
 /**
  * What the doctor found out about one thing.
  *
@@ -12,10 +14,13 @@ record Finding(String name, Verdict verdict, String text, String remedy) {
     /** Whether Wrenn can work. */
     enum Verdict {
         /** As it should be. */
+        @JsonProperty("ok")
         OK,
         /** Wrenn works, but not at its best. */
+        @JsonProperty("note")
         NOTE,
         /** Wrenn does not work. */
+        @JsonProperty("failed")
         FAILED
     }
 
