@@ -26,6 +26,9 @@ need_jdk() {
     for candidate in "${JAVA_HOME:-}" /usr/lib/jvm/*25* /usr/lib/jvm/* /opt/*jdk* /opt/*/*jdk*; do
         if [ -n "$candidate" ] && is_jdk "$candidate"; then
             export JAVA_HOME=$candidate
+            [ -e "$JAVA_HOME/lib/security/cacerts" ] ||
+                die "The JDK in $JAVA_HOME has no certificates, so nothing can be downloaded." \
+                    "$(readlink -m "$JAVA_HOME/lib/security/cacerts") is missing; reinstall the JDK."
             return
         fi
     done
