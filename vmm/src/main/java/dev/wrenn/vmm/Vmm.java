@@ -1,6 +1,7 @@
 package dev.wrenn.vmm;
 
 import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Resource;
 import dev.wrenn.linux.ProcessIdentity;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -17,7 +18,7 @@ import java.util.Optional;
  * <p>VMM processes belong to a session of their own and outlive this process. Thread-safe; the
  * calls block and may be made on virtual threads.
  */
-public interface Vmm {
+public interface Vmm extends Resource {
     /** What it is. */
     VmmKind kind();
 

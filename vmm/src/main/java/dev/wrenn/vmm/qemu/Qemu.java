@@ -1,0 +1,242 @@
+package dev.wrenn.vmm.qemu;
+
+import dev.wrenn.base.Command;
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Loop;
+import dev.wrenn.base.UndoStack;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.Fd;
+import dev.wrenn.linux.LinuxException;
+import dev.wrenn.linux.Pidfd;
+import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.linux.Spawn;
+import dev.wrenn.linux.UnixSocket;
+import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.Vm;
+import dev.wrenn.vmm.VmSpec;
+import dev.wrenn.vmm.Vmm;
+import dev.wrenn.vmm.VmmFailed;
+import dev.wrenn.vmm.VmmKind;
+import dev.wrenn.vmm.VmmSelection;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * QEMU as a VMM.
+ *
+ * <p>The monitor's socket is made here and inherited by QEMU, so that we are connected before it
+ * starts: nothing polls for it, and its answer is the first thing that can be waited for.
+ */
+public final class Qemu implements Vmm {
+    private static final Logger LOG = LoggerFactory.getLogger(Qemu.class);
+    private static final Pattern VERSION = Pattern.compile("version ([0-9]+\\.[0-9]+[^ \\n]*)");
+    private static final Duration TRIM_PERIOD = Duration.ofSeconds(30);
+
+    private final QemuConfig config;
+    private final String version;
+    private final QemuCommandLine commandLine;
+    private final Set<QemuVm> running = ConcurrentHashMap.newKeySet();
+    private final Loop trimming;
+
+    private Qemu(QemuConfig config, String version, long tscKhz) {
+        this.config = config;
+        this.version = version;
+        this.commandLine = new QemuCommandLine(config.kind(), config.binary(), tscKhz);
+        this.trimming = Loop.every("vmm logs", TRIM_PERIOD, this::trimLogs);
+    }
+
+    /**
+     * Asks the program for its version and, for TCG, measures the machine's clock (0.2 s).
+     *
+     * @throws VmmFailed if the program is not there or not QEMU
+     */
+    public static Qemu open(QemuConfig config) {
+        var tscKhz =
+                switch (config.kind()) {
+                    case QEMU_KVM -> 0L;
+                    case QEMU_TCG -> TscProbe.khz(config.tscProbe());
+                };
+        return new Qemu(config, versionOf(config.binary()), tscKhz);
+    }
+
+    /**
+     * Finds out by running a guest of a few instructions whether KVM works here, else TCG; takes up
+     * to 10 s on a machine where it hangs, 0.1 s else. Keep the answer.
+     *
+     * @throws WrennException if QEMU cannot run a guest at all
+     */
+    public static VmmSelection choose(Path binary) {
+        return KvmProbe.select(binary, Path.of("/dev/kvm"));
+    }
+
+    @Override
+    public VmmKind kind() {
+        return config.kind();
+    }
+
+    @Override
+    public String version() {
+        return version;
+    }
+
+    @Override
+    public Vm boot(VmSpec spec, BootSource source, Deadline deadline) {
+        try (var undo = new UndoStack()) {
+            var vm = undo.hold(start(spec, commandLine.boot(spec, source), "announce", List.of()));
+            vm.greet(deadline);
+            vm.resume(deadline);
+            undo.handOver();
+            return vm;
+        }
+    }
+
+    @Override
+    public Vm restore(VmSpec spec, Path vmState, Deadline deadline) {
+        try (var undo = new UndoStack();
+                var state = Fd.open(vmState, Fd.O_RDONLY)) {
+            var vm = undo.hold(start(spec, commandLine.restore(spec), "lazy", List.of(state)));
+            vm.greetAndLoad(deadline);
+            undo.handOver();
+            return vm;
+        }
+    }
+
+    @Override
+    public Optional<Vm> adopt(VmSpec spec, ProcessIdentity process, Deadline deadline) {
+        var pidfd = open(process);
+        if (pidfd.isEmpty()) {
+            new RunFolder(spec.runFolder()).clear();
+            return Optional.empty();
+        }
+        try (var undo = new UndoStack()) {
+            undo.hold(pidfd.get());
+            var vm = watch(spec, process, pidfd.get(), connect(spec));
+            undo.handOver();
+            return settle(vm, deadline);
+        } catch (IOException e) {
+            throw new VmmFailed(Kind.UNAVAILABLE, "finding a VM again", e);
+        }
+    }
+
+    /** Stops looking after logs. VMs stay as they are: close or detach each of them. */
+    @Override
+    public void close() {
+        trimming.close();
+    }
+
+    private Optional<Vm> settle(QemuVm vm, Deadline deadline) {
+        try {
+            vm.greet(deadline);
+            var status = vm.status(deadline);
+            if (!status.equals("inmigrate") && !status.equals("shutdown")) {
+                return Optional.of(vm);
+            }
+        } catch (WrennException e) {
+            vm.detach();
+            throw e;
+        }
+        vm.close();
+        return Optional.empty();
+    }
+
+    private QemuVm start(
+            VmSpec spec, List<String> arguments, String memoryMode, List<Fd> inherited) {
+        var files = new RunFolder(spec.runFolder());
+        files.clear();
+        try (var undo = new UndoStack();
+                var monitor = UnixSocket.listen(files.monitor())) {
+            undo.undo(files::clear);
+            var channel = connect(spec);
+            undo.undo(() -> close(channel));
+            var spawn =
+                    new Spawn(
+                            arguments,
+                            Map.of(
+                                    "LD_PRELOAD", config.shim().toString(),
+                                    "WRENN_UFFD_SOCKET", spec.pageSocket().toString(),
+                                    "WRENN_UFFD_MODE", memoryMode),
+                            files.log(),
+                            Optional.of(spec.networkNamespace()));
+            var given = new ArrayList<Fd>();
+            given.add(monitor.fd());
+            given.addAll(inherited);
+            var process = spawn.start(given);
+            undo.handOver();
+            return watch(spec, process.identity(), process.pidfd(), channel);
+        } catch (IOException e) {
+            throw new VmmFailed(Kind.UNAVAILABLE, "starting the VMM", e);
+        }
+    }
+
+    private QemuVm watch(VmSpec spec, ProcessIdentity process, Pidfd pidfd, SocketChannel channel) {
+        var vm = new QemuVm(spec, process, pidfd, channel, running::remove);
+        running.add(vm);
+        return vm;
+    }
+
+    private void trimLogs() {
+        for (var vm : running) {
+            try {
+                vm.output().trim();
+            } catch (IOException e) {
+                LOG.atWarn()
+                        .setCause(e)
+                        .addKeyValue("vm", vm.spec().name())
+                        .log("cannot trim the output of a vmm");
+            }
+        }
+    }
+
+    private static SocketChannel connect(VmSpec spec) throws IOException {
+        return SocketChannel.open(
+                UnixDomainSocketAddress.of(new RunFolder(spec.runFolder()).monitor()));
+    }
+
+    private static void close(SocketChannel channel) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            throw new VmmFailed(Kind.UNAVAILABLE, "closing a monitor connection", e);
+        }
+    }
+
+    /** A handle on exactly that process, if it lives. */
+    private static Optional<Pidfd> open(ProcessIdentity process) {
+        try {
+            var pidfd = Pidfd.open(process.pid());
+            if (process.isAlive()) {
+                return Optional.of(pidfd); // looked at after the handle was made
+            }
+            pidfd.close();
+            return Optional.empty();
+        } catch (LinuxException e) {
+            if (e.kind() == Kind.ABSENT) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    private static String versionOf(Path binary) {
+        var output = Command.of(binary.toString(), "--version").run().stdout();
+        var matcher = VERSION.matcher(output);
+        if (!matcher.find()) {
+            throw new WrennException(
+                    Kind.INVALID, binary.getFileName() + " does not say its version");
+        }
+        return matcher.group(1);
+    }
+}

@@ -1,0 +1,333 @@
+package dev.wrenn.vmm.qemu;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Loop;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.Pidfd;
+import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.vmm.Vm;
+import dev.wrenn.vmm.VmDied;
+import dev.wrenn.vmm.VmEnd;
+import dev.wrenn.vmm.VmSpec;
+import dev.wrenn.vmm.VmmFailed;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A VM in a QEMU process.
+ *
+ * <p>The end of the monitor connection is how the end of the process is noticed: no thread waits
+ * for the process as long as it lives. A guest that shuts down only stops QEMU's vCPUs; its last
+ * words are read, then the process is ended like any other.
+ */
+final class QemuVm implements Vm {
+    private static final Logger LOG = LoggerFactory.getLogger(QemuVm.class);
+    private static final Duration EXIT_LIMIT = Duration.ofSeconds(10);
+    private static final Duration CONSOLE_LIMIT = Duration.ofSeconds(2);
+
+    private final VmSpec spec;
+    private final RunFolder files;
+    private final ProcessIdentity process;
+    private final Pidfd pidfd;
+    private final Qmp qmp;
+    private final StateTransfer state;
+    private final VmOutput output;
+    private final Consumer<QemuVm> onGone;
+    private final CompletableFuture<VmEnd> end = new CompletableFuture<>();
+    private final Object lock = new Object();
+
+    @GuardedBy("lock")
+    private final List<Consumer<VmEnd>> listeners = new ArrayList<>();
+
+    @GuardedBy("lock")
+    private Care care = Care.OURS;
+
+    /** Set before the process is ended because its guest shut down. */
+    private volatile Optional<String> guestsLastWords = Optional.empty();
+
+    private enum Care {
+        OURS,
+        DETACHED,
+        CLOSED
+    }
+
+    /**
+     * @param onGone called once when the VM is no longer this object's: ended, closed or detached
+     */
+    QemuVm(
+            VmSpec spec,
+            ProcessIdentity process,
+            Pidfd pidfd,
+            SocketChannel monitor,
+            Consumer<QemuVm> onGone) {
+        this.spec = spec;
+        this.files = new RunFolder(spec.runFolder());
+        this.process = process;
+        this.pidfd = pidfd;
+        this.onGone = onGone;
+        this.output = new VmOutput(files.log());
+        this.qmp = new Qmp(spec.name(), monitor, this::take, this::monitorGone);
+        this.state = new StateTransfer(qmp);
+    }
+
+    /** Opens the conversation with a new or found QEMU. */
+    void greet(Deadline deadline) {
+        var attempt = "starting the VMM";
+        var negotiated = qmp.send(attempt, "qmp_capabilities", Map.of());
+        var configured = state.configure();
+        orDied(
+                attempt,
+                () -> {
+                    negotiated.await(deadline);
+                    return configured.await(deadline);
+                });
+    }
+
+    /** The same, and loads state: all said in one breath, so QEMU never waits for us. */
+    void greetAndLoad(Deadline deadline) {
+        var attempt = "loading VM state";
+        var negotiated = qmp.send(attempt, "qmp_capabilities", Map.of());
+        var configured = state.configure();
+        var loading = state.load(QemuCommandLine.STATE_FD);
+        orDied(
+                attempt,
+                () -> {
+                    negotiated.await(deadline);
+                    configured.await(deadline);
+                    loading.await(deadline);
+                    return true;
+                });
+    }
+
+    /** What QEMU says the VM does (QEMU qapi/run-state.json, RunState). */
+    String status(Deadline deadline) {
+        return execute("asking for the state of the VM", "query-status", Map.of(), deadline)
+                .path("status")
+                .asText();
+    }
+
+    VmSpec spec() {
+        return spec;
+    }
+
+    VmOutput output() {
+        return output;
+    }
+
+    @Override
+    public ProcessIdentity process() {
+        return process;
+    }
+
+    @Override
+    public void resume(Deadline deadline) {
+        execute("resuming the VM", "cont", Map.of(), deadline);
+    }
+
+    @Override
+    public void freeze(Deadline deadline) {
+        execute("freezing the VM", "stop", Map.of(), deadline);
+    }
+
+    @Override
+    public boolean isRunning(Deadline deadline) {
+        return status(deadline).equals("running");
+    }
+
+    @Override
+    public void saveState(Path to, Deadline deadline) {
+        if (isRunning(deadline)) {
+            throw new WrennException(Kind.WRONG_STATE, "a VM must be frozen to save its state");
+        }
+        orDied(
+                "saving VM state",
+                () -> {
+                    state.save(to, files.state(), deadline);
+                    return true;
+                });
+    }
+
+    @Override
+    public boolean isAlive() {
+        return !end.isDone() && process.isAlive();
+    }
+
+    @Override
+    public void onEnd(Consumer<VmEnd> listener) {
+        synchronized (lock) {
+            if (!end.isDone()) {
+                listeners.add(listener);
+                return;
+            }
+        }
+        listener.accept(end.join());
+    }
+
+    @Override
+    public String console(Deadline deadline) {
+        var answer =
+                execute(
+                        "reading the console",
+                        "ringbuf-read",
+                        Map.of(
+                                "device",
+                                QemuCommandLine.CONSOLE,
+                                "size",
+                                QemuCommandLine.CONSOLE_BYTES,
+                                "format",
+                                "base64"),
+                        deadline);
+        return output.addConsole(answer.asText());
+    }
+
+    /**
+     * Ends the process without asking it: a frozen VM has nothing left to write, and what a running
+     * one had written survives in the page cache.
+     */
+    @Override
+    public void close() {
+        if (!leave(Care.CLOSED)) {
+            return;
+        }
+        pidfd.kill();
+        var isGone = awaitExit();
+        qmp.close();
+        pidfd.close();
+        files.clear();
+        onGone.accept(this);
+        if (!isGone) {
+            throw new VmmFailed(
+                    Kind.UNAVAILABLE,
+                    "ending the VM",
+                    new WrennException(Kind.BUG, "process " + process.pid() + " does not end"));
+        }
+    }
+
+    @Override
+    public void detach() {
+        if (leave(Care.DETACHED)) {
+            qmp.close();
+            pidfd.close();
+            onGone.accept(this);
+        }
+    }
+
+    private boolean leave(Care next) {
+        synchronized (lock) {
+            var wasOurs = care == Care.OURS;
+            if (wasOurs) {
+                care = next;
+            }
+            return wasOurs;
+        }
+    }
+
+    private boolean isOurs() {
+        synchronized (lock) {
+            return care == Care.OURS;
+        }
+    }
+
+    private JsonNode execute(
+            String attempt, String command, Map<String, Object> arguments, Deadline deadline) {
+        return orDied(attempt, () -> qmp.execute(attempt, command, arguments, deadline));
+    }
+
+    /** A monitor that is gone means a VM that ended; how it ended is known a moment later. */
+    private <T> T orDied(String attempt, Supplier<T> call) {
+        try {
+            return call.get();
+        } catch (Qmp.QmpClosed closed) {
+            if (!isOurs()) {
+                throw new VmDied(attempt, new VmEnd(VmEnd.Cause.VMM, "closed by this process"));
+            }
+            try {
+                throw new VmDied(attempt, end.get(EXIT_LIMIT.toMillis(), TimeUnit.MILLISECONDS));
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+                throw closed;
+            } catch (ExecutionException | TimeoutException _) {
+                throw closed;
+            }
+        }
+    }
+
+    private void take(Qmp.Event event) {
+        if (event.name().equals("SHUTDOWN") && event.data().path("guest").asBoolean()) {
+            // Not on this thread, which must go on reading the answers.
+            Loop.once("guest end " + spec.name(), this::endAfterGuest);
+        }
+    }
+
+    private void endAfterGuest() {
+        try {
+            console(Deadline.after(CONSOLE_LIMIT));
+        } catch (WrennException e) {
+            LOG.atWarn().setCause(e).addKeyValue("vm", spec.name()).log("no last words of guest");
+        }
+        guestsLastWords = Optional.of(output.lastLines());
+        if (isOurs()) {
+            pidfd.kill();
+        }
+    }
+
+    private void monitorGone() {
+        if (isOurs()) {
+            // Waiting for the process is a native call: not on the virtual thread of the reader.
+            Loop.onPlatformThread("vm end " + spec.name(), this::settleEnd);
+        }
+    }
+
+    private void settleEnd() {
+        if (!awaitExit()) {
+            LOG.atError()
+                    .addKeyValue("vm", spec.name())
+                    .addKeyValue("pid", process.pid())
+                    .log("monitor gone but process stays; killing it");
+            pidfd.kill();
+            awaitExit();
+        }
+        var result =
+                guestsLastWords
+                        .map(words -> new VmEnd(VmEnd.Cause.GUEST, words))
+                        .orElseGet(() -> new VmEnd(VmEnd.Cause.VMM, output.lastLines()));
+        List<Consumer<VmEnd>> told;
+        synchronized (lock) {
+            end.complete(result);
+            told = care == Care.OURS ? List.copyOf(listeners) : List.of();
+            listeners.clear();
+        }
+        LOG.atInfo()
+                .addKeyValue("vm", spec.name())
+                .addKeyValue("cause", result.cause())
+                .addKeyValue("output", result.lastOutput())
+                .log("vm ended");
+        told.forEach(listener -> listener.accept(result));
+    }
+
+    private boolean awaitExit() {
+        try (var forks = new Forks()) {
+            return forks.startOnPlatformThread(
+                            "await exit " + spec.name(),
+                            () -> pidfd.awaitExit(Deadline.after(EXIT_LIMIT)))
+                    .take(EXIT_LIMIT.plusSeconds(1));
+        }
+    }
+}
