@@ -81,6 +81,11 @@ public record NetworkConfig(
         require(maxConnections >= 1, "max-connections must be at least 1");
     }
 
+    /** The defaults under that prefix, with their state in that folder. */
+    public static NetworkConfig of(String prefix, Path stateFolder) {
+        return DEFAULTS.withPrefix(prefix).withStateFolder(stateFolder);
+    }
+
     /** The same with another prefix. */
     public NetworkConfig withPrefix(String newPrefix) {
         return new NetworkConfig(
@@ -107,11 +112,24 @@ public record NetworkConfig(
                 stateFolder);
     }
 
-    /** The same with other numbers of slots. */
-    public NetworkConfig withSlots(int newPoolSize, int newMaxSlots) {
+    /** The same with another number of slots that are kept ready. */
+    public NetworkConfig withPoolSize(int newPoolSize) {
         return new NetworkConfig(
                 prefix,
                 newPoolSize,
+                maxSlots,
+                slotRange,
+                denied,
+                resolvers,
+                maxConnections,
+                stateFolder);
+    }
+
+    /** The same with another limit. */
+    public NetworkConfig withMaxSlots(int newMaxSlots) {
+        return new NetworkConfig(
+                prefix,
+                poolSize,
                 newMaxSlots,
                 slotRange,
                 denied,

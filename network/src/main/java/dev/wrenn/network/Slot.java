@@ -18,10 +18,10 @@ import java.util.List;
  */
 public record Slot(int index, String namespace, Inet4Address hostAddress) {
     /** The address of the guest, inside. */
-    public static final Inet4Address GUEST_ADDRESS = Inet4Address.ofLiteral("169.254.0.21");
+    public static final String GUEST_ADDRESS = "169.254.0.21";
 
     /** The gateway of the guest, inside; connections from the host seem to come from here. */
-    public static final Inet4Address GATEWAY_ADDRESS = Inet4Address.ofLiteral("169.254.0.22");
+    public static final String GATEWAY_ADDRESS = "169.254.0.22";
 
     /** The prefix length that goes with the two addresses. */
     public static final int PREFIX_LENGTH = 30;
@@ -31,8 +31,7 @@ public record Slot(int index, String namespace, Inet4Address hostAddress) {
      * {@link NetworkConfig#resolvers()}, so a guest keeps its resolv.conf when it moves to a host
      * that uses others.
      */
-    public static final List<Inet4Address> GUEST_RESOLVERS =
-            List.of(Inet4Address.ofLiteral("169.254.0.53"), Inet4Address.ofLiteral("169.254.0.54"));
+    public static final List<String> GUEST_RESOLVERS = List.of("169.254.0.53", "169.254.0.54");
 
     /** The tap in the namespace. */
     public static final String TAP = "tap0";

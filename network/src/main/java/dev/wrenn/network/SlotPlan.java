@@ -88,9 +88,9 @@ record SlotPlan(
                 .replace("${host}", block.hostAddress().getHostAddress())
                 .replace("${host-mac}", HOST_MAC)
                 .replace("${tap-mac}", TAP_MAC)
-                .replace("${gateway}", Slot.GATEWAY_ADDRESS.getHostAddress())
+                .replace("${gateway}", Slot.GATEWAY_ADDRESS)
                 .replace("${length}", Integer.toString(Slot.PREFIX_LENGTH))
-                .replace("${guest}", Slot.GUEST_ADDRESS.getHostAddress())
+                .replace("${guest}", Slot.GUEST_ADDRESS)
                 .replace("${guest-mac}", Slot.GUEST_MAC);
     }
 
@@ -137,10 +137,10 @@ record SlotPlan(
         """
                 .replace("${host}", block.hostAddress().getHostAddress())
                 .replace("${block}", block.toString())
-                .replace("${guest}", Slot.GUEST_ADDRESS.getHostAddress())
-                .replace("${gateway}", Slot.GATEWAY_ADDRESS.getHostAddress())
-                .replace("${resolver-1}", Slot.GUEST_RESOLVERS.getFirst().getHostAddress())
-                .replace("${resolver-2}", Slot.GUEST_RESOLVERS.getLast().getHostAddress())
+                .replace("${guest}", Slot.GUEST_ADDRESS)
+                .replace("${gateway}", Slot.GATEWAY_ADDRESS)
+                .replace("${resolver-1}", Slot.GUEST_RESOLVERS.getFirst())
+                .replace("${resolver-2}", Slot.GUEST_RESOLVERS.getLast())
                 .replace("${first}", resolvers.getFirst().getHostAddress())
                 .replace("${second}", resolvers.getLast().getHostAddress())
                 .replace("${max-connections}", Integer.toString(maxConnections));

@@ -23,10 +23,10 @@ final class NetworkConfigTest {
 
     @Test
     void numbers_that_do_not_fit_a_block_are_refused() {
-        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withSlots(1, 1021));
-        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withSlots(0, 10));
-        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withSlots(11, 10));
-        assertThat(DEFAULTS.withSlots(1, 1020).maxSlots()).isEqualTo(1020);
+        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withMaxSlots(1021));
+        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withPoolSize(0));
+        assertThatIllegalArgumentException().isThrownBy(() -> DEFAULTS.withPoolSize(513));
+        assertThat(DEFAULTS.withMaxSlots(1020).maxSlots()).isEqualTo(1020);
     }
 
     @Test

@@ -76,7 +76,8 @@ final class NetworkLab implements Resource {
     NetworkConfig config() {
         return NetworkConfig.DEFAULTS
                 .withPrefix(prefix)
-                .withSlots(1, 8)
+                .withPoolSize(1)
+                .withMaxSlots(8)
                 .withStateFolder(folder.resolve("run"))
                 .withResolvers(List.of(Cidr.parse(outsidePrivate()).address()));
     }
@@ -104,10 +105,7 @@ final class NetworkLab implements Resource {
                 link set dev lo up
                 route add default via %s
                 """
-                        .formatted(
-                                slot.macAddress(),
-                                Slot.GUEST_ADDRESS.getHostAddress(),
-                                Slot.GATEWAY_ADDRESS.getHostAddress()));
+                        .formatted(slot.macAddress(), Slot.GUEST_ADDRESS, Slot.GATEWAY_ADDRESS));
         return namespace;
     }
 

@@ -77,10 +77,8 @@ final class SlotPoolRootTest {
         assertThat(lab.dial(guest, lab.outsidePrivate(), PORT)).isEqualTo(UNREACHABLE);
         assertThat(lab.dial(guest, "169.254.169.254", 80)).isEqualTo(UNREACHABLE);
         for (var resolver : Slot.GUEST_RESOLVERS) {
-            assertThat(lab.ask(guest, resolver.getHostAddress(), 53, 0))
-                    .isEqualTo("hello " + lab.hostPrivate());
-            assertThat(lab.dial(guest, resolver.getHostAddress(), 53))
-                    .isEqualTo("hello " + lab.hostPrivate());
+            assertThat(lab.ask(guest, resolver, 53, 0)).isEqualTo("hello " + lab.hostPrivate());
+            assertThat(lab.dial(guest, resolver, 53)).isEqualTo("hello " + lab.hostPrivate());
         }
         assertThat(lab.ask(guest, lab.outsidePrivate(), 53, 0)).startsWith("hello");
     }
@@ -125,7 +123,7 @@ final class SlotPoolRootTest {
 
     @Test
     void a_late_answer_to_an_earlier_guest_does_not_reach_the_next_one_of_the_slot() {
-        var pool = lab.pool(lab.config().withSlots(1, 1));
+        var pool = lab.pool(lab.config().withPoolSize(1).withMaxSlots(1));
         var first = pool.lease(NetworkLab.soon());
         var earlier = lab.guest(first);
         var server = lab.serve(lab.outside, PORT);
@@ -145,7 +143,7 @@ final class SlotPoolRootTest {
 
     @Test
     void a_slot_given_back_twice_does_not_end_the_lease_of_another() {
-        var pool = lab.pool(lab.config().withSlots(1, 1));
+        var pool = lab.pool(lab.config().withPoolSize(1).withMaxSlots(1));
         var first = pool.lease(NetworkLab.soon());
         pool.giveBack(first);
         var second = pool.lease(NetworkLab.soon());
@@ -158,7 +156,7 @@ final class SlotPoolRootTest {
 
     @Test
     void the_pool_fills_up_again_after_a_lease() {
-        var pool = lab.pool(lab.config().withSlots(2, 8));
+        var pool = lab.pool(lab.config().withPoolSize(2).withMaxSlots(8));
         pool.lease(NetworkLab.soon());
         pool.lease(NetworkLab.soon());
 
@@ -184,7 +182,7 @@ final class SlotPoolRootTest {
 
     @Test
     void after_a_restart_used_slots_work_on_and_the_others_are_removed() {
-        var earlier = lab.pool(lab.config().withSlots(3, 8));
+        var earlier = lab.pool(lab.config().withPoolSize(3).withMaxSlots(8));
         var kept = earlier.lease(NetworkLab.soon());
         earlier.lease(NetworkLab.soon());
         var guest = lab.guest(kept);

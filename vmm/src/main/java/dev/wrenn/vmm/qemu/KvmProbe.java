@@ -5,7 +5,6 @@ import dev.wrenn.base.CommandFailed;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.vmm.VmmKind;
-import dev.wrenn.vmm.VmmSelection;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +26,7 @@ final class KvmProbe {
 
     private KvmProbe() {}
 
-    static VmmSelection select(Path binary, Path device) {
+    static QemuProbe select(Path binary, Path device) {
         var reasons = new ArrayList<String>();
         if (!Files.exists(device)) {
             reasons.add(device + " does not exist, so there is no hardware virtualization");
@@ -37,7 +36,7 @@ final class KvmProbe {
             var failure = tryGuest(binary, VmmKind.QEMU_KVM);
             if (failure.isEmpty()) {
                 reasons.add("KVM runs a guest in long mode");
-                return new VmmSelection(VmmKind.QEMU_KVM, reasons);
+                return new QemuProbe(VmmKind.QEMU_KVM, reasons);
             }
             reasons.add(device + " exists but does not run an ordinary guest: " + failure);
         }
@@ -48,7 +47,7 @@ final class KvmProbe {
         }
         reasons.add(
                 "QEMU's translator (TCG) runs a guest in long mode; it is several times slower");
-        return new VmmSelection(VmmKind.QEMU_TCG, reasons);
+        return new QemuProbe(VmmKind.QEMU_TCG, reasons);
     }
 
     /** Empty if the guest ran, else what happened instead. */

@@ -18,7 +18,6 @@ import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.Vmm;
 import dev.wrenn.vmm.VmmFailed;
 import dev.wrenn.vmm.VmmKind;
-import dev.wrenn.vmm.VmmSelection;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
@@ -78,7 +77,7 @@ public final class Qemu implements Vmm {
      *
      * @throws WrennException if QEMU cannot run a guest at all
      */
-    public static VmmSelection choose(Path binary) {
+    public static QemuProbe probe(Path binary) {
         return KvmProbe.select(binary, Path.of("/dev/kvm"));
     }
 

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 /**
  * Which QEMU is used, and with what beside it.
  *
- * @param kind what {@link Qemu#choose} found to work here
+ * @param kind what {@link Qemu#probe} found to work here
  * @param binary qemu-system-x86_64, 7.2 or newer
  * @param shim library that turns guest memory into userfaultfd memory (guest/shim)
  * @param tscProbe program that prints the frequency of this machine's time stamp counter in kHz

@@ -1,15 +1,16 @@
-package dev.wrenn.vmm;
+package dev.wrenn.vmm.qemu;
 
+import dev.wrenn.vmm.VmmKind;
 import java.util.List;
 
 /**
- * Which kind of VMM this machine gets, and why.
+ * How QEMU can run guests on this machine.
  *
  * @param reasons sentences for an operator, in the order in which things were looked at
  */
-public record VmmSelection(VmmKind kind, List<String> reasons) {
+public record QemuProbe(VmmKind kind, List<String> reasons) {
     /** Copies the list. */
-    public VmmSelection {
+    public QemuProbe {
         reasons = List.copyOf(reasons);
     }
 }
