@@ -1,0 +1,394 @@
+package dev.wrenn.vmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.wrenn.base.Command;
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.DeadlinePassed;
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.pager.PageServer;
+import dev.wrenn.testkit.Eventually;
+import dev.wrenn.testkit.HostInventory;
+import dev.wrenn.testkit.HostInventory.Part;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayNameGeneration;
+import org.junit.jupiter.api.DisplayNameGenerator.ReplaceUnderscores;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every VMM must do; each driver has a test class that extends this one. */
+@DisplayNameGeneration(ReplaceUnderscores.class)
+abstract class VmmContract {
+    private static final Duration SOON = Duration.ofSeconds(10);
+
+    @TempDir Path folder;
+    private VmLab lab;
+    private Vmm vmm;
+
+    /** The driver under test. */
+    abstract Vmm open();
+
+    @BeforeEach
+    void build() {
+        lab = new VmLab(folder);
+        vmm = lab.hold(open());
+    }
+
+    @AfterEach
+    void clear() {
+        lab.close();
+        var left = HostInventory.view().marked(lab.name).except(Part.NFT_TABLES).take();
+        assertThat(left.things().values()).allMatch(things -> things.isEmpty());
+        assertThat(folder.resolve("run")).isEmptyDirectory();
+    }
+
+    @Test
+    void a_booted_guest_runs() {
+        var vm = boot("");
+
+        VmLab.awaitTick(vm, 3);
+
+        assertThat(vm.isAlive()).isTrue();
+        assertThat(vm.isRunning(VmLab.soon())).isTrue();
+    }
+
+    @Test
+    void a_restored_guest_goes_on_where_it_was_frozen_in_a_fresh_process() {
+        var frozen = frozenAt(5, "test.fill=32");
+
+        var vm = restore(frozen);
+        assertThat(vm.isRunning(VmLab.soon())).isFalse();
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, frozen.lastTick + 10);
+
+        var console = vm.console(VmLab.soon());
+        assertThat(VmLab.firstTick(console)).isEqualTo(frozen.lastTick + 1);
+        assertThat(console).doesNotContain("lost");
+        assertThat(vm.process()).isNotEqualTo(frozen.process);
+        assertThat(frozen.process.isAlive()).isFalse();
+    }
+
+    @Test
+    void a_restored_guest_can_be_frozen_and_restored_again() {
+        var first = frozenAt(3, "test.fill=8");
+        var server = lab.serving(first.memory);
+        var vm = lab.hold(vmm.restore(lab.spec, first.state, VmLab.soon()));
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, first.lastTick + 5);
+
+        var second = freeze(vm, server, first.memory, "second.state");
+        var again = restore(second);
+        again.resume(VmLab.soon());
+        VmLab.awaitTick(again, second.lastTick + 5);
+
+        assertThat(VmLab.firstTick(again.console(VmLab.soon()))).isEqualTo(second.lastTick + 1);
+        assertThat(again.console(VmLab.soon())).doesNotContain("lost");
+    }
+
+    @Test
+    void after_a_save_the_vm_can_run_on_and_be_saved_again() {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 2);
+        vm.freeze(VmLab.soon());
+        vm.saveState(folder.resolve("first"), VmLab.soon());
+        int tick = VmLab.lastTick(vm.console(VmLab.soon()));
+
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, tick + 5);
+        vm.freeze(VmLab.soon());
+        vm.saveState(folder.resolve("second"), VmLab.soon());
+
+        assertThat(folder.resolve("first")).isNotEmptyFile();
+        assertThat(folder.resolve("second")).isNotEmptyFile();
+        assertThat(vm.console(VmLab.soon())).doesNotContain("disk lost");
+    }
+
+    @Test
+    void a_save_that_fails_leaves_no_file_and_a_vm_that_runs_on() throws IOException {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 2);
+        vm.freeze(VmLab.soon());
+        var full = Files.createDirectory(folder.resolve("full"));
+        Command.of("mount", "-t", "tmpfs", "-o", "size=8k", lab.name, full.toString()).run();
+        try {
+            assertThatThrownBy(() -> vm.saveState(full.resolve("state"), VmLab.soon()))
+                    .isInstanceOf(VmmFailed.class);
+
+            assertThat(full).isEmptyDirectory();
+        } finally {
+            Command.of("umount", full.toString()).run();
+        }
+        int tick = VmLab.lastTick(vm.console(VmLab.soon()));
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, tick + 5);
+        vm.freeze(VmLab.soon());
+        vm.saveState(folder.resolve("state"), VmLab.soon());
+        assertThat(folder.resolve("state")).isNotEmptyFile();
+    }
+
+    @Test
+    void a_running_vm_is_not_saved() {
+        var vm = boot("");
+
+        assertThatThrownBy(() -> vm.saveState(folder.resolve("state"), VmLab.soon()))
+                .isInstanceOfSatisfying(
+                        WrennException.class,
+                        e -> assertThat(e.kind()).isEqualTo(Kind.WRONG_STATE));
+        assertThat(vm.isRunning(VmLab.soon())).isTrue();
+    }
+
+    @Test
+    void what_the_guest_wrote_is_in_the_image_once_it_is_frozen() throws IOException {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 3);
+
+        vm.freeze(VmLab.soon());
+
+        int last = VmLab.lastTick(vm.console(VmLab.soon()));
+        var block = Files.newInputStream(lab.spec.disk()).readNBytes(16);
+        assertThat(new String(block, StandardCharsets.US_ASCII))
+                .matches("(?s)tick (%d|%d)\\n.*".formatted(last, last - 1));
+    }
+
+    @Test
+    void a_boot_without_a_page_server_fails_and_says_why() {
+        assertThatThrownBy(() -> vmm.boot(lab.spec, lab.source(""), VmLab.soon()))
+                .isInstanceOf(VmDied.class)
+                .cause()
+                .hasMessageContaining("connect to the page server");
+    }
+
+    @Test
+    void a_state_that_is_cut_off_is_refused() throws IOException {
+        var frozen = frozenAt(2, "");
+        var bytes = Files.readAllBytes(frozen.state);
+        var cut = folder.resolve("cut.state");
+        Files.write(cut, Arrays.copyOf(bytes, bytes.length / 2));
+        lab.serving(frozen.memory);
+
+        assertThatThrownBy(() -> vmm.restore(lab.spec, cut, VmLab.soon()))
+                .isInstanceOfAny(VmDied.class, VmmFailed.class);
+    }
+
+    @Test
+    void a_vm_that_is_killed_while_it_loads_fails_the_restore_at_once() {
+        var frozen = frozenAt(2, "");
+        frozen.memory.block();
+        var server = lab.serving(frozen.memory);
+        try (var forks = new Forks()) {
+            var restoring =
+                    forks.start("restore", () -> vmm.restore(lab.spec, frozen.state, VmLab.soon()));
+            server.awaitConnected(VmLab.soon());
+
+            kill("-KILL", server.vmmPid());
+
+            assertThatThrownBy(() -> restoring.take(SOON)).isInstanceOf(VmDied.class);
+        } finally {
+            frozen.memory.unblock();
+        }
+    }
+
+    @Test
+    void a_vm_that_is_killed_is_reported_and_refuses_every_call() {
+        var vm = boot("");
+        var ends = new ConcurrentLinkedQueue<VmEnd>();
+        vm.onEnd(ends::add);
+
+        kill("-KILL", vm.process().pid());
+
+        Eventually.within(SOON, () -> !ends.isEmpty());
+        assertThat(ends).singleElement().extracting(VmEnd::cause).isEqualTo(VmEnd.Cause.VMM);
+        assertThat(vm.isAlive()).isFalse();
+        assertThatThrownBy(() -> vm.resume(VmLab.soon())).isInstanceOf(VmDied.class);
+        assertThatThrownBy(() -> vm.freeze(VmLab.soon())).isInstanceOf(VmDied.class);
+        assertThatThrownBy(() -> vm.saveState(folder.resolve("state"), VmLab.soon()))
+                .isInstanceOf(VmDied.class);
+        vm.onEnd(ends::add);
+        assertThat(ends).hasSize(2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"resume", "freeze", "save"})
+    void a_call_that_is_under_way_fails_at_once_when_the_vm_is_killed(String call) {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 1);
+        if (!call.equals("freeze")) {
+            vm.freeze(VmLab.soon());
+        }
+        kill("-STOP", vm.process().pid());
+        try (var forks = new Forks()) {
+            var calling =
+                    forks.start(
+                            call,
+                            () -> {
+                                call(call).accept(vm);
+                                return true;
+                            });
+            assertThatThrownBy(() -> calling.take(Duration.ofMillis(200)))
+                    .isInstanceOf(DeadlinePassed.class);
+
+            kill("-KILL", vm.process().pid());
+
+            assertThatThrownBy(() -> calling.take(SOON)).isInstanceOf(VmDied.class);
+        }
+        assertThat(folder.resolve("state")).doesNotExist();
+    }
+
+    @Test
+    void a_vmm_that_does_not_answer_costs_the_deadline_and_can_go_on_later() {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 1);
+        kill("-STOP", vm.process().pid());
+
+        assertThatThrownBy(() -> vm.freeze(Deadline.after(Duration.ofMillis(100))))
+                .isInstanceOf(DeadlinePassed.class);
+
+        kill("-CONT", vm.process().pid());
+        vm.freeze(VmLab.soon());
+        assertThat(vm.isRunning(VmLab.soon())).isFalse();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"poweroff", "reboot", "panic"})
+    void a_guest_that_ends_itself_is_reported_with_its_last_words(String how) {
+        var ends = new ConcurrentLinkedQueue<VmEnd>();
+        var vm = boot("test.end=" + how);
+        vm.onEnd(ends::add);
+
+        Eventually.within(Duration.ofSeconds(60), () -> !ends.isEmpty());
+
+        assertThat(ends.peek().cause()).isEqualTo(VmEnd.Cause.GUEST);
+        assertThat(ends.peek().lastOutput()).contains("tick 3");
+        assertThat(vm.isAlive()).isFalse();
+    }
+
+    @Test
+    void a_guest_that_floods_its_console_fills_nothing() throws IOException {
+        var vm = boot("test.flood");
+
+        Eventually.within(
+                Duration.ofSeconds(60), () -> vm.console(VmLab.soon()).contains("flood\nflood "));
+
+        assertThat(vm.console(VmLab.soon()).length()).isLessThanOrEqualTo(8192);
+        try (var files = Files.list(lab.spec.runFolder())) {
+            assertThat(files.mapToLong(file -> file.toFile().length()).sum()).isLessThan(4096);
+        }
+    }
+
+    @Test
+    void a_detached_vm_runs_on_and_is_found_again() {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 2);
+        var process = vm.process();
+        vm.detach();
+
+        var found = lab.hold(vmm.adopt(lab.spec, process, VmLab.soon()).orElseThrow());
+
+        assertThat(found.process()).isEqualTo(process);
+        VmLab.awaitTick(found, 5);
+        found.freeze(VmLab.soon());
+        found.saveState(folder.resolve("state"), VmLab.soon());
+        assertThat(folder.resolve("state")).isNotEmptyFile();
+    }
+
+    @Test
+    void a_vm_that_has_ended_is_not_found_again() {
+        var vm = boot("");
+        var process = vm.process();
+        vm.detach();
+        kill("-KILL", process.pid());
+        Eventually.within(SOON, () -> !process.isAlive());
+
+        assertThat(vmm.adopt(lab.spec, process, VmLab.soon())).isEmpty();
+        assertThat(vmm.adopt(lab.spec, new ProcessIdentity(1, 1), VmLab.soon())).isEmpty();
+    }
+
+    @Test
+    void a_guest_that_ended_while_nobody_looked_is_not_found_again() {
+        var vm = boot("test.end=poweroff");
+        var process = vm.process();
+        vm.detach();
+
+        Eventually.within(
+                Duration.ofSeconds(60),
+                () -> {
+                    var found = vmm.adopt(lab.spec, process, VmLab.soon());
+                    found.ifPresent(Vm::detach);
+                    return found.isEmpty();
+                });
+
+        assertThat(process.isAlive()).isFalse();
+    }
+
+    @Test
+    void closing_ends_the_process_without_telling_listeners() {
+        var vm = boot("");
+        var ends = new ConcurrentLinkedQueue<VmEnd>();
+        vm.onEnd(ends::add);
+
+        vm.close();
+        vm.close();
+
+        assertThat(vm.process().isAlive()).isFalse();
+        assertThat(Path.of("/proc/" + vm.process().pid())).doesNotExist();
+        assertThat(ends).isEmpty();
+    }
+
+    private record Frozen(
+            Path state, RecordedMemory memory, ProcessIdentity process, int lastTick) {}
+
+    private Vm boot(String arguments) {
+        lab.announced();
+        return lab.hold(vmm.boot(lab.spec, lab.source(arguments), VmLab.soon()));
+    }
+
+    private Frozen frozenAt(int tick, String arguments) {
+        var server = lab.announced();
+        var vm = lab.hold(vmm.boot(lab.spec, lab.source(arguments), VmLab.soon()));
+        VmLab.awaitTick(vm, tick);
+        return freeze(vm, server, lab.memory(), "first.state");
+    }
+
+    private Frozen freeze(Vm vm, PageServer server, RecordedMemory memory, String name) {
+        var state = folder.resolve(name);
+        vm.freeze(VmLab.soon());
+        vm.saveState(state, VmLab.soon());
+        server.capture(memory);
+        int lastTick = VmLab.lastTick(vm.console(VmLab.soon()));
+        vm.close();
+        server.close();
+        return new Frozen(state, memory, vm.process(), lastTick);
+    }
+
+    private Vm restore(Frozen frozen) {
+        lab.serving(frozen.memory);
+        return lab.hold(vmm.restore(lab.spec, frozen.state, VmLab.soon()));
+    }
+
+    private Consumer<Vm> call(String name) {
+        return switch (name) {
+            case "resume" -> vm -> vm.resume(VmLab.soon());
+            case "freeze" -> vm -> vm.freeze(VmLab.soon());
+            default -> vm -> vm.saveState(folder.resolve("state"), VmLab.soon());
+        };
+    }
+
+    private static void kill(String signal, long pid) {
+        Command.of("kill", signal, Long.toString(pid)).run();
+    }
+}
