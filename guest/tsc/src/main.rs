@@ -24,7 +24,8 @@ fn clock() -> Option<u64> {
     };
     // SAFETY: the pointer is valid for a timespec during the call (clock_gettime(2)).
     let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_RAW, &raw mut time) };
-    let nanos = u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?;
+    let nanos =
+        u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?;
     (result == 0).then_some(nanos)
 }
 
@@ -42,7 +43,10 @@ fn read() -> Option<Reading> {
         let before = counter();
         let nanos = clock()?;
         let width = counter().wrapping_sub(before);
-        if best.as_ref().is_none_or(|(narrowest, _)| width < *narrowest) {
+        if best
+            .as_ref()
+            .is_none_or(|(narrowest, _)| width < *narrowest)
+        {
             let ticks = before + width / 2;
             best = Some((width, Reading { ticks, nanos }));
         }
