@@ -15,6 +15,11 @@ public final class Stopwatch {
 
     /** The time since the start. */
     public Duration elapsed() {
-        return Duration.ofNanos(System.nanoTime() - startNanos);
+        return Duration.ofNanos(elapsedNanos());
+    }
+
+    /** The time since the start, in nanoseconds and without allocating. */
+    public long elapsedNanos() {
+        return System.nanoTime() - startNanos;
     }
 }
