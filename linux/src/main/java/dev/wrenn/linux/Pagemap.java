@@ -47,6 +47,7 @@ public final class Pagemap implements Resource {
     static final long PM_SCAN_CHECK_WPASYNC = 1 << 1;
 
     private static final int REGIONS = 4_096;
+    private static final int EPERM = 1;
 
     private final Fd fd;
     private final Arena arena = Arena.ofConfined();
@@ -63,32 +64,33 @@ public final class Pagemap implements Resource {
         return new Pagemap(Fd.open(Path.of("/proc/" + pid + "/pagemap"), Fd.O_RDWR));
     }
 
-    /** Receives ranges in ascending order. */
+    /** Receives ranges of neighbouring pages in ascending order, their ends exclusive. */
     public interface Ranges {
-        /** A range of neighbouring pages, end exclusive. */
-        void range(long startAddress, long endAddress);
+        /** Pages with bytes of their own. */
+        void bytes(long startAddress, long endAddress);
+
+        /** Pages that are mapped to the shared zero page. */
+        void zeroes(long startAddress, long endAddress);
     }
 
     /**
-     * Pages that were written since they were installed write-protected, in a range registered with
-     * asynchronous write protection. Pages that are only the shared zero page are left out, and so
-     * is what was never touched: without the any-of mask untouched pages would count as written.
+     * Pages that were written since they were installed write-protected, and those mapped to the
+     * zero page, which cannot be write-protected. What was never touched is left out; without the
+     * any-of mask it would count as written.
+     *
+     * @return false, and nothing is handed over, if the range is not registered with asynchronous
+     *     write protection
      */
-    public void written(long startAddress, long endAddress, Ranges ranges) {
-        scan(
-                startAddress,
-                endAddress,
-                PM_SCAN_CHECK_WPASYNC,
-                PAGE_IS_WRITTEN | PAGE_IS_PFNZERO,
-                ranges);
+    public boolean written(long startAddress, long endAddress, Ranges ranges) {
+        return scan(startAddress, endAddress, PM_SCAN_CHECK_WPASYNC, PAGE_IS_WRITTEN, ranges);
     }
 
-    /** Pages that hold anything of their own: present or swapped, not the shared zero page. */
+    /** All pages that are there, in memory or swapped out. */
     public void resident(long startAddress, long endAddress, Ranges ranges) {
-        scan(startAddress, endAddress, 0, PAGE_IS_PFNZERO, ranges);
+        scan(startAddress, endAddress, 0, 0, ranges);
     }
 
-    private void scan(long start, long end, long flags, long mask, Ranges ranges) {
+    private boolean scan(long start, long end, long flags, long mask, Ranges ranges) {
         long from = start;
         while (from < end) {
             set("size", STRUCT_PM_SCAN_ARG.byteSize());
@@ -99,31 +101,36 @@ public final class Pagemap implements Resource {
             set("vec", regions.address());
             set("vec_len", REGIONS);
             set("max_pages", 0);
-            set("category_inverted", PAGE_IS_PFNZERO);
+            set("category_inverted", 0);
             set("category_mask", mask);
             set("category_anyof_mask", PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
-            set("return_mask", PAGE_IS_PRESENT);
+            set("return_mask", PAGE_IS_PFNZERO);
             int found = ioctl();
+            if (found < 0) {
+                int errno = Libc.errno(state);
+                if (errno == EPERM && from == start && flags == PM_SCAN_CHECK_WPASYNC) {
+                    return false;
+                }
+                throw new LinuxException("PAGEMAP_SCAN", errno);
+            }
             for (int i = 0; i < found; i++) {
                 long at = i * STRUCT_PAGE_REGION.byteSize();
-                ranges.range(regions.get(JAVA_LONG, at), regions.get(JAVA_LONG, at + 8));
+                long first = regions.get(JAVA_LONG, at);
+                long last = regions.get(JAVA_LONG, at + 8);
+                if ((regions.get(JAVA_LONG, at + 16) & PAGE_IS_PFNZERO) == 0) {
+                    ranges.bytes(first, last);
+                } else {
+                    ranges.zeroes(first, last);
+                }
             }
             from = argument.get(JAVA_LONG, offset("walk_end"));
         }
+        return true;
     }
 
     private int ioctl() {
         try {
-            int result =
-                    (int)
-                            Libc.IOCTL_POINTER.invokeExact(
-                                    state, fd.number(), PAGEMAP_SCAN, argument);
-            if (result < 0) {
-                throw new LinuxException("PAGEMAP_SCAN", Libc.errno(state));
-            }
-            return result;
-        } catch (LinuxException e) {
-            throw e;
+            return (int) Libc.IOCTL_POINTER.invokeExact(state, fd.number(), PAGEMAP_SCAN, argument);
         } catch (Throwable e) {
             throw Libc.impossible(e);
         }

@@ -21,6 +21,9 @@ public final class Poll {
     /** Error on the descriptor. */
     public static final short POLLERR = 8;
 
+    /** The descriptor is not open. */
+    public static final short POLLNVAL = 32;
+
     /** The other end hung up. */
     public static final short POLLHUP = 16;
 
@@ -64,6 +67,11 @@ public final class Poll {
      */
     public boolean await(Duration limit) {
         return call((int) Math.min(Integer.MAX_VALUE, Math.max(1, limit.toMillis()))) > 0;
+    }
+
+    /** Whether anything is ready now; does not wait. */
+    public boolean isReady() {
+        return call(0) > 0;
     }
 
     /** What poll said of the watched descriptor with that index. */

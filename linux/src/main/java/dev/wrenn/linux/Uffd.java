@@ -64,6 +64,7 @@ public final class Uffd implements Resource {
     private final MemorySegment state;
     private final MemorySegment argument;
     private final MemorySegment messages;
+    private long lastInstalled;
 
     /**
      * @param fd stays the caller's; must be non-blocking
@@ -74,6 +75,11 @@ public final class Uffd implements Resource {
         this.state = Libc.state(arena);
         this.argument = arena.allocate(STRUCT_UFFDIO_COPY);
         this.messages = arena.allocate(MESSAGE_BYTES * MESSAGES, 8);
+    }
+
+    /** How many messages one {@link #read} hands over at most. */
+    public static int maxEvents() {
+        return MESSAGES;
     }
 
     /** Receives what {@link #read} finds. */
@@ -95,11 +101,19 @@ public final class Uffd implements Resource {
         PRESENT,
         /** The mapping is changing; try again. */
         AGAIN,
+        /** The range is not registered for write protection. */
+        UNTRACKED,
         /** The VM is gone. */
         GONE
     }
 
-    /** Reads the events that are there and hands each over; returns at once if there are none. */
+    /**
+     * Reads the events that are there and hands each over; returns at once if there are none.
+     *
+     * <p>Removals come first. The kernel lets the VM drop a range as soon as the message about it
+     * is read, and hands out faults before removals: a fault that was read together with the
+     * removal of its page must already be answered with zeroes.
+     */
     public void read(Events events) {
         long bytes;
         try {
@@ -114,16 +128,17 @@ public final class Uffd implements Resource {
             }
             throw new LinuxException("read of a userfaultfd", errno);
         }
+        // No other event is enabled by the VMMs we know; one that enables more does not wait.
         for (long at = 0; at < bytes; at += MESSAGE_BYTES) {
-            switch (messages.get(JAVA_BYTE, at)) {
-                case EVENT_PAGEFAULT -> events.pageFault(messages.get(JAVA_LONG, at + ARG_ADDRESS));
-                case EVENT_REMOVE ->
-                        events.removed(
-                                messages.get(JAVA_LONG, at + ARG_START),
-                                messages.get(JAVA_LONG, at + ARG_END));
-                default -> {
-                    // No other event is enabled; a VMM that enables one does not wait for us.
-                }
+            if (messages.get(JAVA_BYTE, at) == EVENT_REMOVE) {
+                events.removed(
+                        messages.get(JAVA_LONG, at + ARG_START),
+                        messages.get(JAVA_LONG, at + ARG_END));
+            }
+        }
+        for (long at = 0; at < bytes; at += MESSAGE_BYTES) {
+            if (messages.get(JAVA_BYTE, at) == EVENT_PAGEFAULT) {
+                events.pageFault(messages.get(JAVA_LONG, at + ARG_ADDRESS));
             }
         }
     }
@@ -142,7 +157,11 @@ public final class Uffd implements Resource {
         argument.set(JAVA_LONG, COPY_LEN, bytes.byteSize());
         argument.set(JAVA_LONG, COPY_MODE, tracked ? UFFDIO_COPY_MODE_WP : 0);
         argument.set(JAVA_LONG, COPY_COPY, 0);
-        return outcome("UFFDIO_COPY", ioctl(UFFDIO_COPY), argument.get(JAVA_LONG, COPY_COPY));
+        int errno = ioctl(UFFDIO_COPY);
+        if (errno == Errno.EINVAL && tracked) {
+            return Outcome.UNTRACKED;
+        }
+        return outcome("UFFDIO_COPY", errno, argument.get(JAVA_LONG, COPY_COPY));
     }
 
     /** Maps the zero page over a range and wakes whoever waits for it; costs no memory. */
@@ -159,8 +178,6 @@ public final class Uffd implements Resource {
     public long installedBytes() {
         return Math.max(0, lastInstalled);
     }
-
-    private long lastInstalled;
 
     /** Lets every thread that waits in a range look again. */
     public void wake(long hostAddress, long bytes) {

@@ -25,7 +25,7 @@ public record UserfaultSupport(String problem, List<String> missing) {
     static final long UFFDIO_API = Ioctl.iowr(0xAA, 0x3F, STRUCT_UFFDIO_API.byteSize());
 
     private static final long API_VERSION = 0xAA;
-    private static final long SYS_USERFAULTFD = 323; // x86-64, Linux syscall_64.tbl
+    static final long SYS_USERFAULTFD = 323; // x86-64, Linux syscall_64.tbl
     private static final long O_CLOEXEC_NONBLOCK = 0x80000 | 0x800;
 
     /** A feature by its bit. */
