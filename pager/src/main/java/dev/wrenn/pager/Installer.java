@@ -9,10 +9,8 @@ import dev.wrenn.snapshot.PageSource.Run;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Installs pages of a source into a VM's memory; one per thread.
- *
- * <p>The longest runs go in one call. Where a call stops short, because a page is there already or
- * the mapping is changing, the rest of that run goes page by page.
+ * Installs pages of a source into a VM's memory, the longest runs in one call. Where a page is
+ * there already it goes on behind that page. Used by the fault loop only.
  */
 final class Installer implements Resource {
     private static final int PAGE = PageSource.PAGE_BYTES;
@@ -20,6 +18,7 @@ final class Installer implements Resource {
     private final Uffd uffd;
     private final PageSource source;
     private final RemovedPages removed;
+    private boolean tracked = true;
     private long copied;
     private long zeroed;
     private long present;
@@ -52,6 +51,7 @@ final class Installer implements Resource {
         return zeroed;
     }
 
+    /** How often a page was there already. */
     long presentPages() {
         return present;
     }
@@ -60,38 +60,24 @@ final class Installer implements Resource {
      * Makes a range of guest memory present.
      *
      * @param region the range lies in it
-     * @param offset start within the memory image, page aligned
-     * @param bytes whole pages
+     * @param firstPage guest page
+     * @param count how many
      */
-    End install(MemoryRegion region, long offset, long bytes) {
-        long at = offset;
-        long end = offset + bytes;
-        while (at < end) {
-            int pages = (int) ((end - at) / PAGE);
-            var run = next(at / PAGE, pages);
-            var outcome = put(region.addressOf(at), run);
-            long length = (long) run.pages() * PAGE;
-            if (outcome != Outcome.DONE) {
-                long done = outcome == Outcome.PARTIAL ? uffd.installedBytes() : 0;
-                count(run, done / PAGE);
-                var rest = onePageAtATime(region, at + done, at + length);
-                if (rest != End.COMPLETE) {
-                    return rest;
+    End install(MemoryRegion region, int firstPage, int count) {
+        int page = firstPage;
+        int end = firstPage + count;
+        while (page < end) {
+            var run = next(page, end - page);
+            switch (put(region.addressOf((long) page * PAGE), run)) {
+                case DONE -> page = installed(run, page, run.pages());
+                case PARTIAL -> page = installed(run, page, (int) (uffd.installedBytes() / PAGE));
+                case PRESENT -> {
+                    present++;
+                    page++;
                 }
-            } else {
-                count(run, run.pages());
-            }
-            at += length;
-        }
-        return End.COMPLETE;
-    }
-
-    private End onePageAtATime(MemoryRegion region, long from, long end) {
-        for (long at = from; at < end; at += PAGE) {
-            var run = next(at / PAGE, 1);
-            switch (put(region.addressOf(at), run)) {
-                case DONE, PARTIAL -> count(run, 1);
-                case PRESENT -> present++;
+                // A VMM that finds dirty pages its own way (Firecracker) registers for missing
+                // pages only. It does so once, so this happens once.
+                case UNTRACKED -> tracked = false;
                 case AGAIN -> {
                     return End.AGAIN;
                 }
@@ -103,24 +89,31 @@ final class Installer implements Resource {
         return End.COMPLETE;
     }
 
-    private Run next(long page, int maxPages) {
-        return removed.isEmpty()
-                ? source.run(page, maxPages)
-                : removed.contains(page) ? new Run.Zero(1) : source.run(page, 1);
+    /** Counts what was installed from that page on; returns the page behind it. */
+    private int installed(Run run, int page, int pages) {
+        switch (run) {
+            case Run.Zero _ -> zeroed += pages;
+            case Run.Stored _ -> copied += pages;
+        }
+        if (!removed.isEmpty()) {
+            removed.clear(page, page + pages);
+        }
+        return page + pages;
+    }
+
+    private Run next(int page, int maxPages) {
+        if (removed.isEmpty()) {
+            return source.run(page, maxPages);
+        }
+        int same = removed.sameFor(page, maxPages);
+        return removed.contains(page) ? new Run.Zero(same) : source.run(page, same);
     }
 
     private Outcome put(long address, Run run) {
         return switch (run) {
             case Run.Zero(int pages) -> uffd.zero(address, (long) pages * PAGE);
-            case Run.Stored(int _, MemorySegment bytes) -> uffd.copy(address, bytes, true);
+            case Run.Stored(int _, MemorySegment bytes) -> uffd.copy(address, bytes, tracked);
         };
-    }
-
-    private void count(Run run, long pages) {
-        switch (run) {
-            case Run.Zero _ -> zeroed += pages;
-            case Run.Stored _ -> copied += pages;
-        }
     }
 
     @Override

@@ -3,21 +3,16 @@ package dev.wrenn.pager;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Loop;
-import dev.wrenn.base.Pause;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.Fd;
-import dev.wrenn.linux.LinuxException;
 import dev.wrenn.linux.Pidfd;
 import dev.wrenn.linux.Poll;
-import dev.wrenn.linux.Uffd;
 import dev.wrenn.linux.UnixSocket;
 import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.WorkingSet;
 import java.lang.foreign.Arena;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -26,196 +21,153 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Serves the memory of one VM from a page source.
  *
- * <p>Threads: one platform thread waits for faults and answers each with the aligned cluster around
- * it; another one installs the working set in large pieces as soon as the VMM has connected. Both
- * call the same kernel interface, which sorts out who was first. Nothing is allocated per fault
- * beyond the run the source returns.
+ * <p>Threads: one platform thread meets the VMM, answers its faults and installs the working set
+ * between them; another one primes the working set from the start on, while the VMM is still
+ * starting, and ends when that is done. Both have ended when {@link #close()} returns.
  *
- * <p>Failure: if the source fails, the listener is told once and serving stops. The VM's threads
- * then wait, they do not read garbage; whoever listens ends the VM. If this process dies they wait
- * as well, and {@link Pager#adopt} serves on. Pages given back by the VM are remembered here only:
- * no VMM of ours has a balloon.
+ * <p>Failure: if the pages cannot be served, the listener is told once, as the last thing the
+ * thread does. The VM's threads then wait, they do not read garbage; whoever listens ends the VM.
+ * If this process dies they wait as well, and {@link Pager#adopt} serves on. The end of the VM is
+ * no failure.
  */
 public final class PageServer implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(PageServer.class);
-    private static final int PAGE = PageSource.PAGE_BYTES;
-    private static final int CLUSTER = WorkingSet.CLUSTER_BYTES;
-    private static final int PREFETCH_BYTES = 4 * CLUSTER;
-    private static final Duration RETRY_INTERVAL = Duration.ofNanos(50_000);
-    private static final Duration RETRY_LIMIT = Duration.ofSeconds(5);
+    private static final Duration END_LIMIT = Duration.ofSeconds(5);
 
     private final String name;
     private final PagerConfig config;
     private final Optional<PageSource> source;
     private final Consumer<WrennException> onFailure;
-    private final WorkingSet prefetch;
+    private final PrefetchPlan plan;
     private final TouchRecord touches;
     private final RemovedPages removed = new RemovedPages();
-    private final ServiceTimes times = new ServiceTimes();
-    private final List<UnixSocket> stop = UnixSocket.pair();
+    private final PagerCounters counters = new PagerCounters();
+    private final List<UnixSocket> stop = UnixSocket.pair(); // closing the last wakes the first
     private final CompletableFuture<Connection> connected = new CompletableFuture<>();
-    private final AtomicBoolean failed = new AtomicBoolean();
     private final AtomicBoolean closed = new AtomicBoolean();
-    private final Loop thread;
-    private volatile Optional<Loop> prefetching = Optional.empty(); // set by the fault thread
-    private volatile long faults; // the counters are written by one thread each
-    private volatile long copied;
-    private volatile long zeroed;
-    private volatile long duplicates;
-    private volatile long prefetched;
-    private volatile boolean stopping;
+    private final Optional<Loop> priming;
+    private final Loop serving;
+    private volatile boolean isStopping; // by close() and the serving thread, read by the priming
+    private volatile @Nullable WrennException failure; // by the serving thread, read by any
 
-    /** A VM whose memory is known. */
-    private record Connection(
-            List<MemoryRegion> regions, Optional<Fd> uffd, Pidfd process, long pid)
+    /**
+     * A VM whose memory is known.
+     *
+     * @param channel kept open as long as the VM lives; a VMM may take its end for ours
+     */
+    record Connection(
+            GuestMemory memory,
+            Optional<Fd> uffd,
+            Pidfd process,
+            long pid,
+            Optional<UnixSocket> channel)
             implements Resource {
         @Override
         public void close() {
             uffd.ifPresent(Fd::close);
             process.close();
+            channel.ifPresent(UnixSocket::close);
         }
     }
 
     /** How the VM is met. */
-    private interface Meeting {
-        Connection meet();
+    interface Meeting {
+        /**
+         * Waits for it.
+         *
+         * @param stop becomes readable when nobody wants to wait any more
+         * @return empty if that came first
+         */
+        Optional<Connection> meet(Fd stop);
     }
 
-    private PageServer(
+    PageServer(
             String name,
             PagerConfig config,
             Optional<PageSource> source,
             WorkingSet prefetch,
+            TouchRecord touches,
             Consumer<WrennException> onFailure,
             Meeting meeting) {
         this.name = name;
         this.config = config;
         this.source = source;
-        this.prefetch = prefetch;
+        this.touches = touches;
         this.onFailure = onFailure;
-        this.touches = new TouchRecord(prefetch, config.recordingLimit().bytes());
-        this.thread = Loop.onPlatformThread("pager-" + name, () -> run(meeting));
-    }
-
-    /** Listens now; a VMM that connects later is served. */
-    static PageServer listening(
-            String name,
-            PagerConfig config,
-            UnixSocket listener,
-            Optional<PageSource> source,
-            WorkingSet prefetch,
-            Consumer<WrennException> onFailure) {
-        return new PageServer(
-                name,
-                config,
-                source,
-                prefetch,
-                onFailure,
-                () -> accept(listener, config, source.isPresent()));
-    }
-
-    /** Serves on for a VM whose earlier page server is gone. */
-    static PageServer adopting(
-            String name,
-            PagerConfig config,
-            Pidfd process,
-            long pid,
-            Fd uffd,
-            List<MemoryRegion> regions,
-            PageSource source,
-            Consumer<WrennException> onFailure) {
-        return new PageServer(
-                name,
-                config,
-                Optional.of(source),
-                WorkingSet.EMPTY,
-                onFailure,
-                () -> {
-                    wakeAll(uffd, regions);
-                    return new Connection(regions, Optional.of(uffd), process, pid);
-                });
-    }
-
-    private static Connection accept(UnixSocket listener, PagerConfig config, boolean lazy) {
-        var deadline = Deadline.after(config.connectLimit());
-        try (listener;
-                var connection = listener.accept(deadline)) {
-            var handshake = Handshake.receive(connection, deadline);
-            if (handshake.uffd().isPresent() != lazy) {
-                handshake.uffd().ifPresent(Fd::close);
-                throw new WrennException(
-                        Kind.UNAVAILABLE,
-                        lazy
-                                ? "the VMM sent no userfaultfd"
-                                : "the VMM sent a userfaultfd that nobody asked for");
-            }
-            long pid = connection.peerPid();
-            return new Connection(handshake.regions(), handshake.uffd(), Pidfd.open(pid), pid);
-        }
-    }
-
-    /**
-     * A fault that a dead server had read is not shown again: its thread only looks anew when it is
-     * woken (Linux fs/userfaultfd.c, fault_wqh).
-     */
-    private static void wakeAll(Fd fd, List<MemoryRegion> regions) {
-        try (var uffd = new Uffd(fd)) {
-            regions.forEach(r -> uffd.wake(r.hostAddress(), r.sizeBytes()));
-        }
+        this.plan = new PrefetchPlan(prefetch, source.map(PageSource::pageCount).orElse(0L));
+        this.priming =
+                source.filter(_ -> plan.isUnfinished())
+                        .map(s ->
+                                Loop.onPlatformThread(
+                                        "prime-" + name, () -> plan.prime(s, () -> isStopping)));
+        this.serving = Loop.onPlatformThread("pager-" + name, () -> run(meeting));
     }
 
     private void run(Meeting meeting) {
-        Connection connection;
+        Optional<Connection> met;
         try {
-            connection = meeting.meet();
-        } catch (WrennException e) {
+            met = meeting.meet(stop.getFirst().fd());
+        } catch (RuntimeException e) {
             connected.completeExceptionally(e);
             return;
         }
-        try (connection) {
+        if (met.isEmpty()) {
+            connected.completeExceptionally(
+                    new WrennException(Kind.WRONG_STATE, "the page server of " + name + " closed"));
+            return;
+        }
+        try (var connection = met.get()) {
             connected.complete(connection);
             if (source.isPresent() && connection.uffd().isPresent()) {
                 serve(connection, connection.uffd().get(), source.get());
             } else {
                 awaitEnd(connection);
             }
-        } catch (LinuxException e) {
-            fail(e);
         } catch (WrennException e) {
-            fail(e);
-        } finally {
-            stopping = true;
-            prefetching.ifPresent(Loop::close);
+            failure = e;
+        } catch (RuntimeException | Error e) {
+            // Whatever it was, a VM whose faults nobody answers must not linger. An InternalError
+            // is
+            // how the JVM reports a layer file that was cut short under its mapping.
+            failure = new WrennException(Kind.BUG, "serving pages of " + name + " failed", e);
+        }
+        isStopping = true;
+        var cause = failure;
+        if (cause != null) {
+            LOG.atError().setCause(cause).addKeyValue("vm", name).log("page server failed");
+            onFailure.accept(cause);
         }
     }
 
     private void serve(Connection connection, Fd fd, PageSource pages) {
-        prefetching =
-                Optional.of(
-                        Loop.onPlatformThread(
-                                "prefetch-" + name, () -> prefetch(connection, fd, pages)));
+        boolean isGone;
         try (var arena = Arena.ofConfined();
-                var installer = new Installer(fd, pages, removed)) {
-            var poll = new Poll(arena, fd, connection.process().fd(), stop.getFirst().fd());
-            var answering = new Answering(connection.regions(), installer);
-            while (!stopping) {
-                poll.await();
-                if (poll.ready(1) != 0 || poll.ready(2) != 0) {
-                    return;
-                }
-                if (poll.ready(0) != 0) {
-                    answering.answerAll();
-                }
-            }
+                var loop =
+                        new FaultLoop(
+                                connection.memory(),
+                                fd,
+                                pages,
+                                plan,
+                                touches,
+                                removed,
+                                counters,
+                                config)) {
+            isGone = loop.run(new Poll(arena, fd, connection.process().fd(), stop.getFirst().fd()));
+        }
+        // A process that lives on without the memory it announced would wait for it for ever.
+        if (isGone && !awaitEnd(connection, Deadline.after(END_LIMIT))) {
+            throw new WrennException(Kind.INVALID, "the VMM took its memory away");
         }
     }
 
+    /** Waits for the end of the VM or of this server. */
     private void awaitEnd(Connection connection) {
         try (var arena = Arena.ofConfined()) {
             var poll = new Poll(arena, connection.process().fd(), stop.getFirst().fd());
@@ -225,141 +177,15 @@ public final class PageServer implements Resource {
         }
     }
 
-    /** The fault thread's work between two waits. */
-    private final class Answering implements Uffd.Events {
-        private final List<MemoryRegion> regions;
-        private final Installer installer;
-        private final ArrayDeque<Long> again = new ArrayDeque<>();
-        private long answered;
-
-        Answering(List<MemoryRegion> regions, Installer installer) {
-            this.regions = regions;
-            this.installer = installer;
-        }
-
-        void answerAll() {
-            installer.uffd().read(this);
-            // A mapping that is changing settles once the event about it has been read.
-            var limit = Deadline.after(RETRY_LIMIT);
-            while (!again.isEmpty() && !stopping) {
-                limit.check("answering a fault in a changing mapping");
-                installer.uffd().read(this);
-                int waiting = again.size();
-                for (int i = 0; i < waiting; i++) {
-                    answer(again.remove());
+    private boolean awaitEnd(Connection connection, Deadline deadline) {
+        try (var arena = Arena.ofConfined()) {
+            var poll = new Poll(arena, connection.process().fd(), stop.getFirst().fd());
+            while (!poll.await(deadline.left())) {
+                if (deadline.isPast()) {
+                    return false;
                 }
             }
-            copied = installer.copiedPages();
-            zeroed = installer.zeroedPages();
-            duplicates = installer.presentPages();
-        }
-
-        @Override
-        public void pageFault(long hostAddress) {
-            long start = System.nanoTime();
-            faults = ++answered;
-            answer(hostAddress & -PAGE);
-            times.add(System.nanoTime() - start);
-        }
-
-        @Override
-        public void removed(long hostAddress, long endAddress) {
-            var region = regionOf(hostAddress);
-            removed.add(region.offsetOf(hostAddress) / PAGE, region.offsetOf(endAddress) / PAGE);
-        }
-
-        private void answer(long address) {
-            var region = regionOf(address);
-            long offset = region.offsetOf(address);
-            long start = Math.max(offset & -CLUSTER, region.offsetBytes());
-            long end = Math.min((offset & -CLUSTER) + CLUSTER, region.endOffset());
-            touches.touched((int) (offset / CLUSTER));
-            long before = installer.presentPages();
-            switch (installer.install(region, start, end - start)) {
-                case COMPLETE -> {
-                    if (installer.presentPages() != before) {
-                        // Some page, perhaps the very one, was there: nobody else wakes its reader.
-                        installer.uffd().wake(address, PAGE);
-                    }
-                }
-                case AGAIN -> again.add(address);
-                case GONE -> stopping = true;
-            }
-        }
-
-        private MemoryRegion regionOf(long address) {
-            for (var region : regions) {
-                if (region.contains(address)) {
-                    return region;
-                }
-            }
-            throw new WrennException(Kind.BUG, "a fault came from outside of the guest's memory");
-        }
-    }
-
-    private void prefetch(Connection connection, Fd fd, PageSource pages) {
-        try (var installer = new Installer(fd, pages, removed)) {
-            int[] clusters = prefetch.toArray();
-            Arrays.sort(clusters);
-            for (int i = 0; i < clusters.length && !stopping; ) {
-                int length = 1;
-                while (i + length < clusters.length
-                        && clusters[i + length] == clusters[i] + length
-                        && (long) length * CLUSTER < PREFETCH_BYTES) {
-                    length++;
-                }
-                load(connection, installer, (long) clusters[i] * CLUSTER, (long) length * CLUSTER);
-                i += length;
-                prefetched = installer.copiedPages() + installer.zeroedPages();
-            }
-            if (config.fillsInBackground()) {
-                fill(connection, installer, pages);
-            }
-        } catch (WrennException e) {
-            fail(e);
-        }
-    }
-
-    private void fill(Connection connection, Installer installer, PageSource pages) {
-        long end = pages.pageCount() * PAGE;
-        for (long at = 0; at < end && !stopping; at += PREFETCH_BYTES) {
-            long before = faults;
-            load(connection, installer, at, Math.min(PREFETCH_BYTES, end - at));
-            prefetched = installer.copiedPages() + installer.zeroedPages();
-            Pause.until(
-                    () -> stopping || faults == before,
-                    config.fillPause(),
-                    Deadline.after(config.fillPause().multipliedBy(10)));
-        }
-    }
-
-    private void load(Connection connection, Installer installer, long offset, long bytes) {
-        for (var region : connection.regions()) {
-            long start = Math.max(offset, region.offsetBytes());
-            long end = Math.min(offset + bytes, region.endOffset());
-            if (start >= end) {
-                continue;
-            }
-            Pause.until(
-                    () ->
-                            switch (installer.install(region, start, end - start)) {
-                                case COMPLETE -> true;
-                                case AGAIN -> stopping;
-                                case GONE -> {
-                                    stopping = true;
-                                    yield true;
-                                }
-                            },
-                    RETRY_INTERVAL,
-                    Deadline.after(RETRY_LIMIT));
-        }
-    }
-
-    private void fail(WrennException cause) {
-        if (!stopping && failed.compareAndSet(false, true)) {
-            LOG.atError().setCause(cause).addKeyValue("vm", name).log("page server failed");
-            stopping = true;
-            onFailure.accept(cause);
+            return true;
         }
     }
 
@@ -370,7 +196,7 @@ public final class PageServer implements Resource {
 
     /** Guest memory in the VMM; only after it has connected. */
     public List<MemoryRegion> regions() {
-        return connection(Deadline.after(Duration.ZERO)).regions();
+        return connection(Deadline.after(Duration.ZERO)).memory().regions();
     }
 
     /** The VMM's process; only after it has connected. */
@@ -380,25 +206,22 @@ public final class PageServer implements Resource {
 
     /** Whether serving ended because of a failure. */
     public boolean hasFailed() {
-        return failed.get();
+        return failure != null;
     }
 
     /** What happened so far. */
     public PagerStats stats() {
-        return new PagerStats(
-                faults,
-                copied,
-                zeroed,
-                prefetched,
-                duplicates,
-                times.quantileNanos(0.5),
-                times.quantileNanos(0.99),
-                times.maxNanos());
+        return counters.read();
     }
 
     /** What a next resume should prefetch. */
     public WorkingSet firstTouches() {
         return touches.workingSet();
+    }
+
+    /** Pages given back by the VM that its page tables do not show as zero yet. */
+    int removedPages() {
+        return removed.copy().cardinality();
     }
 
     /** Ends the recording of first touches. */
@@ -407,13 +230,19 @@ public final class PageServer implements Resource {
     }
 
     /**
-     * Hands every page that may differ from the page source to the sink. The VM's processors must
-     * be stopped.
+     * Hands every page that may differ from the page source to the sink, on the calling thread. The
+     * VM's processors must be stopped. Changes nothing: the VM may run on, and a later capture
+     * finds the same pages again.
+     *
+     * @throws WrennException the failure, if serving has failed
      */
     public void capture(PageSink sink) {
         var connection = connection(Deadline.after(Duration.ZERO));
-        new Capture(connection.pid(), connection.regions(), connection.uffd().isPresent())
-                .run(sink, removed.copy());
+        var cause = failure;
+        if (cause != null) {
+            throw cause;
+        }
+        new Capture(connection.pid(), connection.memory(), source, removed.copy()).run(sink);
     }
 
     private Connection connection(Deadline deadline) {
@@ -425,8 +254,8 @@ public final class PageServer implements Resource {
             Thread.currentThread().interrupt();
             throw new WrennException(Kind.UNAVAILABLE, "waiting for the VMM was interrupted");
         } catch (ExecutionException e) {
-            if (e.getCause() instanceof WrennException failure) {
-                throw failure;
+            if (e.getCause() instanceof WrennException cause) {
+                throw cause;
             }
             throw new WrennException(Kind.BUG, "meeting the VMM failed", e.getCause());
         }
@@ -436,9 +265,10 @@ public final class PageServer implements Resource {
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
-            stopping = true;
+            isStopping = true;
             stop.getLast().close();
-            thread.close();
+            serving.close();
+            priming.ifPresent(Loop::close);
             stop.getFirst().close();
         }
     }

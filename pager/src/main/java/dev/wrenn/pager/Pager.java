@@ -1,20 +1,26 @@
 package dev.wrenn.pager;
 
+import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.Fd;
+import dev.wrenn.linux.Pagemap;
 import dev.wrenn.linux.Pidfd;
 import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.linux.Uffd;
 import dev.wrenn.linux.UnixSocket;
+import dev.wrenn.pager.PageServer.Connection;
 import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.WorkingSet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** Makes page servers. */
+/** Makes page servers. Thread-safe. */
 public final class Pager {
     private final PagerConfig config;
 
@@ -27,10 +33,12 @@ public final class Pager {
      * Serves a VM that is about to be restored.
      *
      * @param name of the VM, for threads and logs
-     * @param socket where the VMM will connect; listening when this returns
+     * @param socket where the VMM will connect; listening when this returns, gone once it has
      * @param pages what its memory holds; must outlive the server
      * @param prefetch what is installed unasked
-     * @param onFailure told once if the pages cannot be served; the VM must be ended then
+     * @param onFailure told once if the pages cannot be served any more, on the server's thread and
+     *     without blocking it; the VM must be ended then. A VMM that does not connect is told by
+     *     {@link PageServer#awaitConnected} instead
      */
     public PageServer serve(
             String name,
@@ -38,28 +46,110 @@ public final class Pager {
             PageSource pages,
             WorkingSet prefetch,
             Consumer<WrennException> onFailure) {
-        return PageServer.listening(
-                name, config, UnixSocket.listen(socket), Optional.of(pages), prefetch, onFailure);
+        return listening(name, socket, Optional.of(pages), prefetch, onFailure);
     }
 
     /** Only learns where a VM that boots has its memory. */
     public PageServer announced(String name, Path socket) {
-        return PageServer.listening(
-                name,
-                config,
-                UnixSocket.listen(socket),
-                Optional.empty(),
-                WorkingSet.EMPTY,
-                _ -> {});
+        return listening(name, socket, Optional.empty(), WorkingSet.EMPTY, _ -> {});
+    }
+
+    private PageServer listening(
+            String name,
+            Path socket,
+            Optional<PageSource> source,
+            WorkingSet prefetch,
+            Consumer<WrennException> onFailure) {
+        var known = PrefetchPlan.fitting(prefetch, source.map(PageSource::pageCount).orElse(0L));
+        var listener = UnixSocket.listen(socket);
+        try {
+            return new PageServer(
+                    name,
+                    config,
+                    source,
+                    known,
+                    new TouchRecord(known, config.recordingLimit().bytes()),
+                    onFailure,
+                    stop -> accept(listener, socket, source, stop));
+        } catch (RuntimeException e) {
+            listener.close();
+            throw e;
+        }
+    }
+
+    private Optional<Connection> accept(
+            UnixSocket listener, Path socket, Optional<PageSource> source, Fd stop) {
+        var deadline = Deadline.after(config.connectLimit());
+        UnixSocket channel;
+        try (listener) {
+            if (!Handshake.awaitInput(listener.fd(), stop, deadline)) {
+                return Optional.empty();
+            }
+            channel = listener.accept(deadline);
+        } finally {
+            delete(socket);
+        }
+        try {
+            var connection =
+                    Handshake.receive(channel, stop, deadline)
+                            .map(handshake -> connection(channel, handshake, source));
+            if (connection.isEmpty()) {
+                channel.close();
+            }
+            return connection;
+        } catch (RuntimeException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static Connection connection(
+            UnixSocket channel, Handshake handshake, Optional<PageSource> source) {
+        try {
+            if (handshake.uffd().isPresent() != source.isPresent()) {
+                throw new WrennException(
+                        Kind.UNAVAILABLE,
+                        source.isPresent()
+                                ? "the VMM sent no userfaultfd"
+                                : "the VMM sent a userfaultfd that nobody asked for");
+            }
+            var memory =
+                    source.isPresent()
+                            ? GuestMemory.of(handshake.regions(), bytesOf(source.get()))
+                            : GuestMemory.of(handshake.regions());
+            long pid = channel.peerPid();
+            return new Connection(
+                    memory, handshake.uffd(), Pidfd.open(pid), pid, Optional.of(channel));
+        } catch (RuntimeException e) {
+            handshake.uffd().ifPresent(Fd::close);
+            throw e;
+        }
+    }
+
+    private static long bytesOf(PageSource source) {
+        return source.pageCount() * PageSource.PAGE_BYTES;
+    }
+
+    private static void delete(Path socket) {
+        try {
+            Files.deleteIfExists(socket);
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot remove the pager's socket", e);
+        }
     }
 
     /**
      * Takes over a VM whose page server died with an earlier process: its threads wait, they do not
      * fail, because the VMM itself holds its userfaultfd open.
      *
+     * <p>Its working set is what was resident when it was taken over, in no particular order, and
+     * what faults from then on. Pages that the VM gave back are zero in its page tables; one that
+     * it gave back in the very moment of that death is served again as it was.
+     *
      * @param vmm the VMM
      * @param regions as that server knew them
      * @param pages the same pages as before
+     * @throws WrennException absent if the VMM is gone
      */
     public PageServer adopt(
             String name,
@@ -67,39 +157,100 @@ public final class Pager {
             List<MemoryRegion> regions,
             PageSource pages,
             Consumer<WrennException> onFailure) {
+        var memory = GuestMemory.of(regions, bytesOf(pages));
         var process = Pidfd.open(vmm.pid());
         try {
             if (!vmm.isAlive()) {
                 throw new WrennException(Kind.ABSENT, "the VMM of " + name + " is gone");
             }
+            var resident = residentClusters(vmm.pid(), memory);
             var uffd = process.duplicate(userfaultfdOf(vmm.pid()));
-            return PageServer.adopting(
-                    name, config, process, vmm.pid(), uffd, regions, pages, onFailure);
+            try {
+                var connection =
+                        new Connection(
+                                memory, Optional.of(uffd), process, vmm.pid(), Optional.empty());
+                return new PageServer(
+                        name,
+                        config,
+                        Optional.of(pages),
+                        WorkingSet.EMPTY,
+                        new TouchRecord(resident, config.recordingLimit().bytes()),
+                        onFailure,
+                        _ -> {
+                            wakeAll(uffd, memory);
+                            return Optional.of(connection);
+                        });
+            } catch (RuntimeException e) {
+                uffd.close();
+                throw e;
+            }
         } catch (RuntimeException e) {
             process.close();
             throw e;
         }
     }
 
-    /** The VMM's own number for it (proc_pid_fd(5)). */
-    private static int userfaultfdOf(long pid) {
-        try (var descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
-            return descriptors
-                    .filter(Pager::isUserfaultfd)
-                    .map(p -> Integer.parseInt(String.valueOf(p.getFileName())))
-                    .findFirst()
-                    .orElseThrow(() ->
-                            new WrennException(Kind.UNAVAILABLE, "the VMM holds no userfaultfd"));
-        } catch (IOException e) {
-            throw new WrennException(Kind.UNAVAILABLE, "cannot look into the VMM", e);
+    /**
+     * A fault that a dead server had read is not shown again: its thread only looks anew when it is
+     * woken (Linux fs/userfaultfd.c, fault_wqh).
+     */
+    private static void wakeAll(Fd fd, GuestMemory memory) {
+        try (var uffd = new Uffd(fd)) {
+            memory.regions().forEach(r -> uffd.wake(r.hostAddress(), r.sizeBytes()));
         }
     }
 
-    private static boolean isUserfaultfd(Path descriptor) {
-        try {
-            return Files.readSymbolicLink(descriptor).toString().contains("[userfaultfd]");
-        } catch (IOException _) {
-            return false; // closed while we looked
+    private static WorkingSet residentClusters(long pid, GuestMemory memory) {
+        var clusters = new BitSet();
+        try (var pagemap = Pagemap.of(pid)) {
+            for (var region : memory.regions()) {
+                var ranges =
+                        new Pagemap.Ranges() {
+                            @Override
+                            public void bytes(long startAddress, long endAddress) {
+                                long first = region.offsetOf(startAddress);
+                                long last = region.offsetOf(endAddress) - 1;
+                                clusters.set(
+                                        (int) (first / WorkingSet.CLUSTER_BYTES),
+                                        (int) (last / WorkingSet.CLUSTER_BYTES) + 1);
+                            }
+
+                            @Override
+                            public void zeroes(long startAddress, long endAddress) {
+                                bytes(startAddress, endAddress);
+                            }
+                        };
+                pagemap.resident(
+                        region.hostAddress(), region.hostAddress() + region.sizeBytes(), ranges);
+            }
         }
+        return WorkingSet.of(clusters.stream().toArray());
+    }
+
+    /** The VMM's own number for it (proc_pid_fd(5)). */
+    private static int userfaultfdOf(long pid) {
+        List<Path> found;
+        try (var descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+            found = descriptors.filter(Handshake::isUserfaultfd).toList();
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot look into the VMM", e);
+        }
+        if (found.size() != 1) {
+            throw new WrennException(
+                    Kind.UNAVAILABLE,
+                    "the VMM holds %d userfaultfds instead of one".formatted(found.size()));
+        }
+        return Integer.parseInt(String.valueOf(found.getFirst().getFileName()));
+    }
+
+    /**
+     * Serves some memory of this process, so that the first VM meets compiled code: without it its
+     * faults take about twice as long. Takes a fraction of a second; meant for the start of the
+     * host agent.
+     *
+     * @throws WrennException if this machine cannot serve page faults
+     */
+    public void warmUp() {
+        WarmUp.run(this);
     }
 }

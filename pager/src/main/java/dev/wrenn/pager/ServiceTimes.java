@@ -2,16 +2,19 @@ package dev.wrenn.pager;
 
 import java.util.concurrent.atomic.AtomicLongArray;
 
-/** Distribution of fault service times; one writer, any reader, nothing allocated. */
+/**
+ * Distribution of fault service times; one writer, any reader, nothing allocated. Steps grow with
+ * the value: each is a 32nd of its power of two, so a quantile is at most 3 % too high.
+ */
 final class ServiceTimes {
-    private static final int STEP_NANOS = 250;
-    private static final int STEPS = 8_192; // up to 2 ms; what is slower counts in the last one
+    private static final int STEP_BITS = 5;
+    private static final int STEPS = 1 << STEP_BITS;
 
-    private final AtomicLongArray counts = new AtomicLongArray(STEPS);
+    private final AtomicLongArray counts = new AtomicLongArray((Long.SIZE - STEP_BITS) * STEPS);
     private volatile long maxNanos;
 
     void add(long nanos) {
-        int step = (int) Math.min(STEPS - 1, nanos / STEP_NANOS);
+        int step = stepOf(nanos);
         counts.setOpaque(step, counts.getOpaque(step) + 1);
         if (nanos > maxNanos) {
             maxNanos = nanos;
@@ -25,17 +28,35 @@ final class ServiceTimes {
     /** Upper bound of the step that holds the given share of all; 0 without any. */
     long quantileNanos(double share) {
         long total = 0;
-        for (int i = 0; i < STEPS; i++) {
+        for (int i = 0; i < counts.length(); i++) {
             total += counts.getOpaque(i);
         }
         long wanted = (long) Math.ceil(total * share);
         long seen = 0;
-        for (int i = 0; i < STEPS && wanted > 0; i++) {
+        for (int i = 0; i < counts.length() && wanted > 0; i++) {
             seen += counts.getOpaque(i);
             if (seen >= wanted) {
-                return (i + 1L) * STEP_NANOS;
+                return Math.min(maxNanos, lastOf(i));
             }
         }
         return 0;
+    }
+
+    private static int stepOf(long nanos) {
+        long value = Math.max(0, nanos);
+        if (value < STEPS) {
+            return (int) value;
+        }
+        int shift = Long.SIZE - 1 - STEP_BITS - Long.numberOfLeadingZeros(value);
+        return (shift + 1) * STEPS + (int) (value >>> shift) - STEPS;
+    }
+
+    /** The largest value that falls into a step. */
+    private static long lastOf(int step) {
+        if (step < STEPS) {
+            return step;
+        }
+        int shift = step / STEPS - 1;
+        return ((long) (step % STEPS + STEPS + 1) << shift) - 1;
     }
 }
