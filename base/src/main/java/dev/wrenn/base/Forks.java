@@ -56,6 +56,14 @@ public final class Forks implements Resource {
         }
     }
 
+    /**
+     * Runs a step on a thread of its own that outlives the caller: if the caller is interrupted it
+     * stops waiting, and the step goes on to its end.
+     */
+    public static <T> T detached(String name, Callable<T> body) {
+        return new Fork<>(name, body, Thread.ofVirtual()).take(Duration.ofDays(1));
+    }
+
     /** Starts a child on a virtual thread of that name. */
     public <T> Fork<T> start(String name, Callable<T> body) {
         return add(new Fork<>(name, body, Thread.ofVirtual()));

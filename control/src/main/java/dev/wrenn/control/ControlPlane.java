@@ -1,0 +1,164 @@
+package dev.wrenn.control;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.Secret;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.host.HostAgent;
+import dev.wrenn.control.auth.ApiKeys;
+import dev.wrenn.control.capsule.CapsuleRoutes;
+import dev.wrenn.control.capsule.Capsules;
+import dev.wrenn.control.capsule.Reconciliation;
+import dev.wrenn.control.capsule.Templates;
+import dev.wrenn.control.http.ErrorCode;
+import dev.wrenn.control.http.ErrorResponse;
+import dev.wrenn.control.http.Requests;
+import dev.wrenn.control.http.Routes;
+import dev.wrenn.control.process.ExecRoutes;
+import io.javalin.Javalin;
+import io.javalin.config.JavalinConfig;
+import io.javalin.http.Context;
+import io.javalin.http.HttpResponseException;
+import io.javalin.http.MethodNotAllowedResponse;
+import java.time.InstantSource;
+import java.util.UUID;
+import java.util.regex.Pattern;
+
+/** The control plane: wires routes, rules and rows, and serves them. */
+public final class ControlPlane implements Resource {
+    private static final String VERSION = "0.1.0";
+    private static final Pattern REQUEST_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+    private static final String REQUEST_ID_HEADER = "X-Request-Id";
+    private static final int NOT_FOUND = 404;
+
+    private final ApiKeys keys;
+    private final Reconciliation reconciliation;
+    private final Javalin http;
+
+    private ControlPlane(ApiKeys keys, Reconciliation reconciliation, Javalin http) {
+        this.keys = keys;
+        this.reconciliation = reconciliation;
+        this.http = http;
+    }
+
+    /**
+     * Serves the API.
+     *
+     * @param listenHost address to listen on
+     * @param listenPort port, 0 for any free one
+     * @throws WrennException if the port is taken
+     */
+    public static ControlPlane start(
+            ControlConfig config,
+            Database database,
+            HostAgent host,
+            InstantSource clock,
+            String listenHost,
+            int listenPort) {
+        var db = database.jdbi();
+        var keys = new ApiKeys(db, clock);
+        var templates = new Templates(db, host, clock);
+        var capsules = new Capsules(db, templates, host, config, clock);
+        var requests = new Requests(keys, config.maxJsonBytes());
+        var reconciliation = Reconciliation.start(capsules, host);
+        try {
+            var http =
+                    Javalin.create(settings -> {
+                        configure(settings);
+                        var routes = new Routes(settings.routes);
+                        new CapsuleRoutes(capsules, templates, requests).addTo(routes);
+                        new ExecRoutes(capsules, requests).addTo(routes);
+                    });
+            http.start(listenHost, listenPort);
+            return new ControlPlane(keys, reconciliation, http);
+        } catch (RuntimeException e) {
+            reconciliation.close();
+            throw new WrennException(
+                    Kind.UNAVAILABLE,
+                    "cannot listen on %s:%d; is the port taken? choose another with --listen"
+                            .formatted(listenHost, listenPort),
+                    e);
+        }
+    }
+
+    private static void configure(JavalinConfig settings) {
+        settings.concurrency.useVirtualThreads = true;
+        settings.startup.showJavalinBanner = false;
+        settings.router.ignoreTrailingSlashes = true;
+        settings.http.prefer405over404 = true;
+        settings.http.generateEtags = false;
+        settings.http.maxRequestSize = Long.MAX_VALUE; // each route has its own limit
+        settings.jetty.modifyHttpConfiguration(c -> c.setSendServerVersion(false));
+        var routes = settings.routes;
+        routes.before(ControlPlane::nameRequest);
+        routes.get(
+                "/health",
+                ctx ->
+                        ctx.contentType("application/json")
+                                .result("{\"status\":\"ok\",\"version\":\"" + VERSION + "\"}"));
+        routes.exception(
+                MethodNotAllowedResponse.class,
+                (e, ctx) ->
+                        answer(
+                                ctx,
+                                new ErrorResponse(
+                                        ErrorCode.METHOD_NOT_ALLOWED,
+                                        ctx.method() + " is not possible here")));
+        routes.exception(HttpResponseException.class, ControlPlane::answerFramework);
+        routes.exception(
+                Exception.class, (e, ctx) -> answer(ctx, ErrorResponse.of(e, requestId(ctx))));
+    }
+
+    /** What the web framework refuses by itself gets the same envelope. */
+    private static void answerFramework(HttpResponseException e, Context ctx) {
+        if (e.getStatus() == NOT_FOUND) {
+            answer(ctx, new ErrorResponse(ErrorCode.NOT_FOUND, "there is no route " + ctx.path()));
+        } else {
+            answer(
+                    ctx,
+                    new ErrorResponse(ErrorCode.INVALID_REQUEST, String.valueOf(e.getMessage())));
+        }
+    }
+
+    private static void answer(Context ctx, ErrorResponse response) {
+        ctx.status(response.code().status())
+                .contentType("application/json")
+                .result(response.json());
+    }
+
+    /** Every answer names its request, so that a report can be found in the log. */
+    private static void nameRequest(Context ctx) {
+        var given = ctx.header(REQUEST_ID_HEADER);
+        var id =
+                given != null && REQUEST_ID.matcher(given).matches()
+                        ? given
+                        : UUID.randomUUID().toString();
+        ctx.header(REQUEST_ID_HEADER, id);
+    }
+
+    private static String requestId(Context ctx) {
+        return String.valueOf(ctx.res().getHeader(REQUEST_ID_HEADER));
+    }
+
+    /** Port it listens on. */
+    public int port() {
+        return http.port();
+    }
+
+    /** Keys and teams. */
+    public ApiKeys keys() {
+        return keys;
+    }
+
+    /** Makes a key for the team that exists from the start. */
+    public Secret createKey(String name) {
+        return keys.createDefault(name);
+    }
+
+    /** Stops serving; requests in flight get a moment to end. */
+    @Override
+    public void close() {
+        http.stop();
+        reconciliation.close();
+    }
+}

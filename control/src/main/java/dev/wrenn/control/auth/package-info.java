@@ -1,0 +1,5 @@
+/** Who calls: teams and their keys. */
+@NullMarked
+package dev.wrenn.control.auth;
+
+import org.jspecify.annotations.NullMarked;

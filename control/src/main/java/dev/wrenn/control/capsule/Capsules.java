@@ -1,0 +1,338 @@
+package dev.wrenn.control.capsule;
+
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.HostAgent;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.control.ControlConfig;
+import dev.wrenn.control.auth.TeamId;
+import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.ErrorCode;
+import dev.wrenn.control.http.JsonBody;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import org.jdbi.v3.core.Jdbi;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What may be done with capsules, and what follows from it.
+ *
+ * <p>The host is the truth about a capsule; the row is what was last heard of it. A change goes to
+ * the host first and its report is then applied to the row, by the same code that applies reports
+ * nobody asked for. Destroying is the exception: the row is ended first, so that nothing that is in
+ * flight can bring it back.
+ */
+public final class Capsules {
+    private static final Logger LOG = LoggerFactory.getLogger(Capsules.class);
+    private static final List<String> ENDED = List.of("stopped", "error");
+    private static final int DEFAULT_VCPUS = 1;
+    private static final int DEFAULT_MEMORY_MB = 512;
+    private static final String DEFAULT_TEMPLATE = "minimal";
+
+    private final CapsuleRows rows;
+    private final Templates templates;
+    private final HostAgent host;
+    private final ControlConfig config;
+    private final InstantSource clock;
+    private final String serverRun = UUID.randomUUID().toString();
+
+    /** Over that database and host. */
+    public Capsules(
+            Jdbi db,
+            Templates templates,
+            HostAgent host,
+            ControlConfig config,
+            InstantSource clock) {
+        this.rows = new CapsuleRows(db);
+        this.templates = templates;
+        this.host = host;
+        this.config = config;
+        this.clock = clock;
+    }
+
+    /** Creates a capsule; returns when it runs. */
+    CapsuleRow create(TeamId team, JsonBody body) {
+        var template = templates.resolve(team, body.text("template").orElse(DEFAULT_TEMPLATE));
+        int vcpus = limited(body, "vcpus", DEFAULT_VCPUS, 1, config.maxVcpus());
+        int memoryMb =
+                limited(
+                        body,
+                        "memory_mb",
+                        DEFAULT_MEMORY_MB,
+                        config.minMemoryMb(),
+                        config.maxMemoryMb());
+        long timeoutSec = Math.max(0, body.number("timeout_sec").orElse(0));
+        if (timeoutSec > config.maxTimeoutSec()) {
+            throw ApiException.invalid(
+                    "timeout_sec must be at most " + config.maxTimeoutSec() + "; 0 means never");
+        }
+        var environment = body.textMap("envs");
+        var now = clock.instant();
+        var row =
+                new CapsuleRow(
+                        CapsuleId.random(),
+                        team,
+                        template.name(),
+                        template.id(),
+                        Status.PENDING,
+                        0,
+                        template.isSnapshot() ? template.vcpus() : vcpus,
+                        template.isSnapshot() ? template.memoryMb() : memoryMb,
+                        timeoutSec,
+                        "",
+                        Map.of(),
+                        "",
+                        serverRun,
+                        now,
+                        Optional.empty(),
+                        Optional.empty(),
+                        now);
+        if (!rows.insert(row, config.capsulesPerTeam())) {
+            throw new ApiException(
+                    ErrorCode.QUOTA_EXCEEDED,
+                    "the team has its %d capsules; destroy some first"
+                            .formatted(config.capsulesPerTeam()));
+        }
+        var order =
+                new CreateCapsule(
+                        row.id(),
+                        row.template(),
+                        row.vcpus(),
+                        row.memoryMb(),
+                        Duration.ofSeconds(timeoutSec),
+                        environment);
+        return detached("create " + row.id(), () -> createOnHost(row.id(), order));
+    }
+
+    private CapsuleRow createOnHost(CapsuleId id, CreateCapsule order) {
+        try {
+            apply(host.create(order));
+        } catch (WrennException e) {
+            rows.end(id, Status.ERROR, e.shownMessage(), clock.instant(), ENDED);
+            throw e;
+        }
+        var row = require(id);
+        if (row.status() == Status.STOPPED) {
+            host.destroy(id); // destroyed while it was being created: that wins
+            throw new ApiException(
+                    ErrorCode.INVALID_STATE, "capsule " + id + " was destroyed meanwhile");
+        }
+        return row;
+    }
+
+    /** The team's capsules that are not ended, newest first. */
+    List<CapsuleRow> list(TeamId team) {
+        return rows.listOf(team);
+    }
+
+    /**
+     * A capsule of the team.
+     *
+     * @throws ApiException INVALID_REQUEST for a malformed id, NOT_FOUND for one of nobody or of
+     *     another team
+     */
+    public CapsuleRow get(TeamId team, String id) {
+        CapsuleId parsed;
+        try {
+            parsed = new CapsuleId(id);
+        } catch (IllegalArgumentException e) {
+            throw ApiException.invalid("not a capsule id: " + e.getMessage());
+        }
+        return rows.find(parsed)
+                .filter(r -> r.team().equals(team))
+                .orElseThrow(() ->
+                        new ApiException(ErrorCode.NOT_FOUND, "there is no capsule " + parsed));
+    }
+
+    /** Pauses a running capsule; returns when its snapshot is durable. */
+    CapsuleRow pause(TeamId team, String id) {
+        var row = require(get(team, id), Status.RUNNING, "pause");
+        return detached("pause " + row.id(), () -> applied(row.id(), host.pause(row.id())));
+    }
+
+    /** Resumes a paused capsule; returns when its guest answers. */
+    CapsuleRow resume(TeamId team, String id) {
+        var row = require(get(team, id), Status.PAUSED, "resume");
+        return detached("resume " + row.id(), () -> applied(row.id(), host.resume(row.id())));
+    }
+
+    private CapsuleRow applied(CapsuleId id, HostCapsule report) {
+        apply(report);
+        return require(id);
+    }
+
+    /** Destroys a capsule from any state; one that is destroyed already is fine. */
+    void destroy(TeamId team, String id) {
+        var row = get(team, id);
+        rows.end(row.id(), Status.STOPPED, "", clock.instant(), List.of("stopped"));
+        detached(
+                "destroy " + row.id(),
+                () -> {
+                    host.destroy(row.id());
+                    return row;
+                });
+    }
+
+    /** Counts as activity. */
+    void ping(TeamId team, String id) {
+        var row = require(get(team, id), Status.RUNNING, "ping");
+        host.ping(row.id());
+        rows.touched(row.id(), clock.instant());
+    }
+
+    /** A conversation with a running capsule's guest; the caller closes it. */
+    public GuestSession session(CapsuleRow row, String operation) {
+        require(row, Status.RUNNING, operation);
+        return host.guest(row.id());
+    }
+
+    /** Notes that a capsule was used. */
+    public void touched(CapsuleId id) {
+        rows.touched(id, clock.instant());
+    }
+
+    /** Makes a template of a capsule, which is paused then. */
+    com.fasterxml.jackson.databind.node.ObjectNode snapshot(
+            TeamId team, JsonBody body, boolean overwrite) {
+        var row = get(team, body.requiredText("sandbox_id"));
+        if (row.status() != Status.RUNNING && row.status() != Status.PAUSED) {
+            throw wrongState(row, "snapshot");
+        }
+        var name =
+                body.text("name")
+                        .orElseGet(
+                                () -> "template-" + UUID.randomUUID().toString().substring(0, 8));
+        templates.requireFree(team, name, overwrite);
+        return detached(
+                "snapshot " + row.id(),
+                () -> {
+                    var made = templates.create(team, name, row.id());
+                    apply(host.describe(row.id()));
+                    return made;
+                });
+    }
+
+    /** Takes over what a host says of a capsule; states in between are not shown to clients. */
+    void apply(HostCapsule report) {
+        var status =
+                switch (report.state()) {
+                    case RUNNING -> Optional.of(Status.RUNNING);
+                    case PAUSED -> Optional.of(Status.PAUSED);
+                    case FAILED -> Optional.of(Status.ERROR);
+                    case CREATING, PAUSING, RESUMING, DESTROYING, DESTROYED ->
+                            Optional.<Status>empty();
+                };
+        status.ifPresent(s ->
+                rows.apply(
+                        report.capsule(),
+                        s,
+                        report.generation(),
+                        report.vcpus(),
+                        report.memoryMb(),
+                        report.hostAddress(),
+                        wireVersions(report.versions()),
+                        report.reason(),
+                        report.startedAt(),
+                        report.lastActiveAt(),
+                        clock.instant()));
+    }
+
+    /** The contract names the VMM's version after Firecracker, whatever runs. */
+    private static Map<String, String> wireVersions(Map<String, String> versions) {
+        var wire = new java.util.HashMap<>(versions);
+        Optional.ofNullable(wire.remove("guest_agent_version"))
+                .ifPresent(v -> wire.put("envd_version", v));
+        return wire;
+    }
+
+    /**
+     * Compares what the rows say with what the host holds, and repairs both ways. Rows are read
+     * first: a capsule that appears in between is then no capsule that the host has lost.
+     */
+    void reconcile() {
+        var known = rows.alive();
+        var held = new java.util.HashMap<CapsuleId, HostCapsule>();
+        host.inventory().forEach(c -> held.put(c.capsule(), c));
+        for (var row : known) {
+            var report = held.get(row.id());
+            if (report != null) {
+                apply(report);
+            } else if (isOrphan(row)) {
+                var status = row.status() == Status.PENDING ? Status.ERROR : Status.STOPPED;
+                LOG.atWarn()
+                        .addKeyValue("capsule", row.id())
+                        .addKeyValue("status", row.status())
+                        .log("host does not hold a capsule that should be there");
+                rows.end(
+                        row.id(),
+                        status,
+                        "the host does not hold this capsule any more",
+                        clock.instant(),
+                        ENDED);
+            }
+        }
+        for (var report : held.values()) {
+            var wanted = rows.find(report.capsule());
+            if (wanted.isEmpty() || wanted.get().status() == Status.STOPPED) {
+                LOG.atWarn()
+                        .addKeyValue("capsule", report.capsule())
+                        .log("destroying a capsule that nobody wants");
+                host.destroy(report.capsule());
+            }
+        }
+    }
+
+    /** A pending row of this very process is a create that still runs. */
+    private boolean isOrphan(CapsuleRow row) {
+        return row.status() != Status.PENDING || !row.serverRun().equals(serverRun);
+    }
+
+    private CapsuleRow require(CapsuleId id) {
+        return rows.find(id)
+                .orElseThrow(() -> new WrennException(Kind.BUG, "row of " + id + " is gone"));
+    }
+
+    private static CapsuleRow require(CapsuleRow row, Status status, String operation) {
+        if (row.status() != status) {
+            throw wrongState(row, operation);
+        }
+        return row;
+    }
+
+    private static ApiException wrongState(CapsuleRow row, String operation) {
+        return new ApiException(
+                ErrorCode.INVALID_STATE,
+                "cannot %s capsule %s: it is %s"
+                        .formatted(operation, row.id(), row.status().wire()));
+    }
+
+    private static int limited(JsonBody body, String field, int fallback, int least, int most) {
+        long asked = body.number(field).orElse(0);
+        if (asked <= 0) {
+            return fallback; // the contract: nothing, zero and less mean the default
+        }
+        if (asked < least || asked > most) {
+            throw ApiException.invalid(
+                    "%s must be %d to %d, not %d".formatted(field, least, most, asked));
+        }
+        return (int) asked;
+    }
+
+    /**
+     * Runs a lifecycle operation on a thread of its own: a client that hangs up, or a request
+     * thread that is interrupted, ends the waiting and not the operation.
+     */
+    private static <T> T detached(String name, Callable<T> operation) {
+        return Forks.detached(name, operation);
+    }
+}

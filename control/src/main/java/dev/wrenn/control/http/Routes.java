@@ -1,0 +1,35 @@
+package dev.wrenn.control.http;
+
+import io.javalin.config.RoutesConfig;
+import io.javalin.http.Handler;
+import java.util.List;
+
+/**
+ * Adds routes under both of their prefixes: clients of the hosted service have {@code /api} in
+ * their base URL, others do not.
+ */
+public final class Routes {
+    private static final List<String> PREFIXES = List.of("", "/api");
+
+    private final RoutesConfig routes;
+
+    /** Adds to these. */
+    public Routes(RoutesConfig routes) {
+        this.routes = routes;
+    }
+
+    /** A GET route. */
+    public void get(String path, Handler handler) {
+        PREFIXES.forEach(p -> routes.get(p + path, handler));
+    }
+
+    /** A POST route. */
+    public void post(String path, Handler handler) {
+        PREFIXES.forEach(p -> routes.post(p + path, handler));
+    }
+
+    /** A DELETE route. */
+    public void delete(String path, Handler handler) {
+        PREFIXES.forEach(p -> routes.delete(p + path, handler));
+    }
+}

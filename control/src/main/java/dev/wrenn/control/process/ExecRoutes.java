@@ -1,0 +1,198 @@
+package dev.wrenn.control.process;
+
+import dev.wrenn.base.Stopwatch;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.guest.ProcessEvent;
+import dev.wrenn.contract.guest.ProcessSelector;
+import dev.wrenn.contract.guest.ProcessStart;
+import dev.wrenn.contract.guest.Signal;
+import dev.wrenn.control.capsule.CapsuleRow;
+import dev.wrenn.control.capsule.Capsules;
+import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.ErrorCode;
+import dev.wrenn.control.http.JsonBody;
+import dev.wrenn.control.http.Requests;
+import dev.wrenn.control.http.Routes;
+import io.javalin.http.Context;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.Optional;
+import java.util.UUID;
+
+/** Routes of commands: run one and wait, start one in the background, list them, end one. */
+public final class ExecRoutes {
+    private static final int ACCEPTED = 202;
+    private static final int NO_CONTENT = 204;
+    private static final int DEFAULT_TIMEOUT_SEC = 30;
+    private static final int OUTPUT_LIMIT_BYTES = 64 << 20;
+
+    private final Capsules capsules;
+    private final Requests requests;
+
+    /** Over those rules. */
+    public ExecRoutes(Capsules capsules, Requests requests) {
+        this.capsules = capsules;
+        this.requests = requests;
+    }
+
+    /** Adds them. */
+    public void addTo(Routes routes) {
+        routes.post("/v1/capsules/{id}/exec", this::exec);
+        routes.get("/v1/capsules/{id}/processes", this::list);
+        routes.delete("/v1/capsules/{id}/processes/{selector}", this::kill);
+    }
+
+    private void exec(Context ctx) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var session = capsules.session(row, "run a command in")) {
+            var body = requests.body(ctx);
+            if (body.flag("background")) {
+                start(ctx, row, session, body);
+            } else {
+                run(ctx, row, session, body);
+            }
+        }
+        capsules.touched(row.id());
+    }
+
+    private static void run(Context ctx, CapsuleRow row, GuestSession session, JsonBody body) {
+        long seconds = body.number("timeout_sec").orElse(0);
+        var limit = Duration.ofSeconds(seconds > 0 ? seconds : DEFAULT_TIMEOUT_SEC);
+        var watch = Stopwatch.start();
+        var stdout = new ByteArrayOutputStream();
+        var stderr = new ByteArrayOutputStream();
+        int exitCode = -1;
+        try (var events = session.start(order(body, Optional.of(limit), Optional.empty()))) {
+            for (var event = events.next(); event.isPresent(); event = events.next()) {
+                switch (event.get()) {
+                    case ProcessEvent.Started _ -> {}
+                    case ProcessEvent.Output(var channel, var bytes) ->
+                            keep(channel == ProcessEvent.Channel.STDOUT ? stdout : stderr, bytes);
+                    case ProcessEvent.Ended(int code, var _, boolean timedOut) -> {
+                        if (timedOut) {
+                            throw new ApiException(
+                                    ErrorCode.AGENT_ERROR,
+                                    "the command was killed after its limit of %d s; pass a"
+                                                    .formatted(limit.toSeconds())
+                                            + " larger timeout_sec or run it in the background");
+                        }
+                        exitCode = code;
+                    }
+                }
+            }
+        }
+        var json = JsonBody.JSON.createObjectNode();
+        json.put("sandbox_id", row.id().text());
+        json.put("cmd", body.requiredText("cmd"));
+        var out = text(stdout.toByteArray());
+        var err = text(stderr.toByteArray());
+        boolean isText = out.isPresent() && err.isPresent();
+        json.put("stdout", isText ? out.get() : base64(stdout));
+        json.put("stderr", isText ? err.get() : base64(stderr));
+        json.put("exit_code", exitCode);
+        json.put("duration_ms", watch.elapsed().toMillis());
+        json.put("encoding", isText ? "utf-8" : "base64");
+        ctx.contentType("application/json").result(json.toString());
+    }
+
+    private static void keep(ByteArrayOutputStream kept, byte[] bytes) {
+        if (kept.size() + bytes.length > OUTPUT_LIMIT_BYTES) {
+            throw new ApiException(
+                    ErrorCode.TOO_LARGE,
+                    "the command wrote more than %d MiB; stream its output or write it to a file"
+                            .formatted(OUTPUT_LIMIT_BYTES >> 20));
+        }
+        kept.writeBytes(bytes);
+    }
+
+    private static void start(Context ctx, CapsuleRow row, GuestSession session, JsonBody body) {
+        var tag =
+                body.text("tag")
+                        .orElseGet(() -> "proc-" + UUID.randomUUID().toString().substring(0, 8));
+        try (var events = session.start(order(body, Optional.empty(), Optional.of(tag)))) {
+            var first = events.next();
+            if (first.isPresent() && first.get() instanceof ProcessEvent.Started(int pid)) {
+                var json = JsonBody.JSON.createObjectNode();
+                json.put("sandbox_id", row.id().text());
+                json.put("cmd", body.requiredText("cmd"));
+                json.put("pid", pid);
+                json.put("tag", tag);
+                ctx.status(ACCEPTED).contentType("application/json").result(json.toString());
+                return;
+            }
+            throw new ApiException(ErrorCode.AGENT_ERROR, "the command did not start");
+        }
+    }
+
+    private void list(Context ctx) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var session = capsules.session(row, "list the processes of")) {
+            var json = JsonBody.JSON.createObjectNode();
+            var array = json.putArray("processes");
+            for (var process : session.processes()) {
+                var entry = array.addObject();
+                entry.put("pid", process.pid());
+                process.tag().ifPresent(t -> entry.put("tag", t));
+                entry.put("cmd", process.command());
+                if (!process.arguments().isEmpty()) {
+                    var arguments = entry.putArray("args");
+                    process.arguments().forEach(arguments::add);
+                }
+            }
+            ctx.contentType("application/json").result(json.toString());
+        }
+    }
+
+    private void kill(Context ctx) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var session = capsules.session(row, "end a process of")) {
+            var signal =
+                    switch (Optional.ofNullable(ctx.queryParam("signal")).orElse("SIGKILL")) {
+                        case "SIGTERM" -> Signal.TERM;
+                        case "SIGKILL", "" -> Signal.KILL;
+                        default -> throw ApiException.invalid("signal must be SIGTERM or SIGKILL");
+                    };
+            session.signal(selector(ctx.pathParam("selector")), signal);
+            ctx.status(NO_CONTENT);
+        }
+    }
+
+    /** A number is a process id, anything else a tag. */
+    static ProcessSelector selector(String text) {
+        if (text.matches("[0-9]{1,9}")) {
+            return new ProcessSelector.ByPid(Integer.parseInt(text));
+        }
+        return new ProcessSelector.ByTag(text);
+    }
+
+    private static ProcessStart order(
+            JsonBody body, Optional<Duration> limit, Optional<String> tag) {
+        return new ProcessStart(
+                body.text("cmd").orElseThrow(() -> ApiException.invalid("cmd must name a program")),
+                body.texts("args"),
+                body.textMap("envs"),
+                body.text("cwd"),
+                Optional.empty(),
+                tag,
+                Optional.empty(),
+                limit,
+                ProcessStart.DEFAULT_DRAIN_GRACE);
+    }
+
+    private static Optional<String> text(byte[] bytes) {
+        try {
+            return Optional.of(
+                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
+        } catch (CharacterCodingException _) {
+            return Optional.empty();
+        }
+    }
+
+    private static String base64(ByteArrayOutputStream bytes) {
+        return Base64.getEncoder().encodeToString(bytes.toByteArray());
+    }
+}

@@ -1,0 +1,5 @@
+/** Running commands in capsules. */
+@NullMarked
+package dev.wrenn.control.process;
+
+import org.jspecify.annotations.NullMarked;
