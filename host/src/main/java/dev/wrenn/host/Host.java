@@ -1,0 +1,315 @@
+package dev.wrenn.host;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Progress;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.UndoStack;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.HostAgent;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostDescription;
+import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.disk.DataVolume;
+import dev.wrenn.disk.Disks;
+import dev.wrenn.host.capsule.Capsules;
+import dev.wrenn.host.capsule.Machinery;
+import dev.wrenn.host.image.GuestImages;
+import dev.wrenn.host.journal.Journal;
+import dev.wrenn.host.template.Templates;
+import dev.wrenn.network.NetworkConfig;
+import dev.wrenn.network.SlotPool;
+import dev.wrenn.pager.Pager;
+import dev.wrenn.pager.PagerConfig;
+import dev.wrenn.snapshot.SnapshotStore;
+import dev.wrenn.vmm.choice.VmmSelection;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.InstantSource;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.function.Consumer;
+import org.eclipse.jetty.client.HttpClient;
+
+/**
+ * A machine's host agent: wires the mechanisms and offers them through the seam to the control
+ * plane.
+ */
+public final class Host implements HostAgent, Resource {
+    private static final Path RUN_ROOT = Path.of("/run/wrenn");
+
+    private final Machinery machinery;
+    private final Templates templates;
+    private final Capsules capsules;
+    private final HostDescription description;
+    private final UndoStack teardown;
+
+    private Host(
+            Machinery machinery,
+            Templates templates,
+            Capsules capsules,
+            HostDescription description,
+            UndoStack teardown) {
+        this.machinery = machinery;
+        this.templates = templates;
+        this.capsules = capsules;
+        this.description = description;
+        this.teardown = teardown;
+    }
+
+    /**
+     * Opens the host agent on its data folder: prepares what is missing (guest kernel, root disk,
+     * volume, slots) and takes over what an earlier process left. Can be interrupted anywhere and
+     * called again.
+     */
+    public static Host open(HostConfig config, Progress progress) {
+        try (var undo = new UndoStack()) {
+            var folder = realPath(config.dataFolder());
+            var prefix = prefixOf(folder);
+            var volume =
+                    undo.hold(
+                            DataVolume.open(
+                                    folder,
+                                    config.volumeSize(),
+                                    text -> progress.start(text, 0).done()));
+            var disks = volume.disks();
+            var images = GuestImages.prepare(folder, config.agent(), progress);
+            var rootFs = onVolume(images, volume.root(), disks);
+            var store = new SnapshotStore(volume.root().resolve("store"));
+            var journal =
+                    new Journal(folder.resolve("journal"), RUN_ROOT.resolve(prefix).resolve("r"));
+            var slots = undo.hold(openSlots(config, prefix));
+            var http = undo.hold(startClient());
+            var selection = VmmSelection.choose(config.shim(), prefix);
+            var pager = new Pager(PagerConfig.DEFAULTS);
+            var machinery =
+                    new Machinery(
+                            config,
+                            selection.vmm(),
+                            pager,
+                            slots,
+                            disks,
+                            store,
+                            journal,
+                            rootFs,
+                            http.client(),
+                            InstantSource.system(),
+                            bootId(),
+                            folderIn(volume.root(), "disks"));
+            var templates = new Templates(machinery);
+            var capsules = undo.hold(new Capsules(machinery, templates));
+            slots.retainOnly(capsules.usedSlots());
+            return new Host(
+                    machinery,
+                    templates,
+                    capsules,
+                    describe(selection, volume.root()),
+                    undo.handOver());
+        }
+    }
+
+    /** Boots that shape of a template now, so that the first capsule of it need not wait. */
+    public void warmUp(TemplateId template, int vcpus, int memoryMb) {
+        templates.startOf(template, vcpus, memoryMb);
+    }
+
+    /** Whether that shape of a template starts without a boot. */
+    public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
+        return templates.isWarm(template, vcpus, memoryMb);
+    }
+
+    @Override
+    public HostCapsule create(CreateCapsule order) {
+        return capsules.create(order);
+    }
+
+    @Override
+    public HostCapsule pause(CapsuleId capsule) {
+        return capsules.pause(capsule);
+    }
+
+    @Override
+    public HostCapsule resume(CapsuleId capsule) {
+        return capsules.resume(capsule);
+    }
+
+    @Override
+    public void destroy(CapsuleId capsule) {
+        capsules.destroy(capsule);
+    }
+
+    @Override
+    public void ping(CapsuleId capsule) {
+        capsules.ping(capsule);
+    }
+
+    @Override
+    public GuestSession guest(CapsuleId capsule) {
+        return capsules.guest(capsule);
+    }
+
+    @Override
+    public HostCapsule describe(CapsuleId capsule) {
+        return capsules.describe(capsule);
+    }
+
+    @Override
+    public List<HostCapsule> inventory() {
+        return capsules.inventory();
+    }
+
+    @Override
+    public AutoCloseable onChange(Consumer<HostCapsule> listener) {
+        return capsules.onChange(listener);
+    }
+
+    @Override
+    public HostTemplate createTemplate(CapsuleId capsule, TemplateId template) {
+        return capsules.createTemplate(capsule, template);
+    }
+
+    @Override
+    public void deleteTemplate(TemplateId template) {
+        capsules.deleteTemplate(template);
+    }
+
+    @Override
+    public List<HostTemplate> templates() {
+        return templates.all();
+    }
+
+    @Override
+    public HostDescription describe() {
+        return description;
+    }
+
+    /** Saves every running capsule, so that the machine can be switched off. */
+    public void pauseAll(Consumer<String> progress) {
+        capsules.pauseAll(progress);
+    }
+
+    /** Stops; a VM that could not be paused before goes on and is found again by the next start. */
+    @Override
+    public void close() {
+        if (capsules.anyRunning()) {
+            capsules.close();
+            machinery.slots().detach();
+        } else {
+            teardown.close();
+        }
+    }
+
+    private static SlotPool openSlots(HostConfig config, String prefix) {
+        return SlotPool.open(
+                NetworkConfig.of(prefix, RUN_ROOT)
+                        .withMaxSlots(config.maxSlots())
+                        .withPoolSize(config.poolSlots()));
+    }
+
+    /** The one HTTP client of this host; its connections are kept apart by run. */
+    private record SharedClient(HttpClient client) implements Resource {
+        @Override
+        public void close() {
+            try {
+                client.stop();
+            } catch (Exception e) {
+                throw new WrennException(Kind.BUG, "the HTTP client does not stop", e);
+            }
+        }
+    }
+
+    private static SharedClient startClient() {
+        var client = new HttpClient();
+        client.setConnectTimeout(1_000);
+        client.setFollowRedirects(false);
+        client.setMaxConnectionsPerDestination(1_024);
+        client.setMaxRequestsQueuedPerDestination(4_096);
+        client.setDestinationIdleTimeout(30_000);
+        client.setUserAgentField(null);
+        try {
+            client.start();
+        } catch (Exception e) {
+            throw new WrennException(Kind.BUG, "the HTTP client does not start", e);
+        }
+        client.getContentDecoderFactories().clear();
+        return new SharedClient(client);
+    }
+
+    /** Puts the root disk on the volume, where clones of it cost nothing. */
+    private static GuestImages onVolume(GuestImages images, Path volume, Disks disks) {
+        var target = folderIn(volume, "images").resolve(images.minimalRootFs().getFileName());
+        if (!Files.exists(target)) {
+            var aside = target.resolveSibling(target.getFileName() + ".new");
+            try {
+                Files.deleteIfExists(aside);
+                disks.cloneDisk(images.minimalRootFs(), aside);
+                Files.move(aside, target);
+            } catch (IOException e) {
+                throw new WrennException(
+                        Kind.UNAVAILABLE, "cannot put the root disk on the volume", e);
+            }
+        }
+        return images.withMinimalRootFs(target);
+    }
+
+    private static HostDescription describe(VmmSelection selection, Path volume) {
+        var memory =
+                java.lang.management.ManagementFactory.getPlatformMXBean(
+                        com.sun.management.OperatingSystemMXBean.class);
+        return new HostDescription(
+                selection.name(),
+                selection.reason(),
+                Runtime.getRuntime().availableProcessors(),
+                memory.getTotalMemorySize() >> 20,
+                volume.toFile().getUsableSpace() >> 20);
+    }
+
+    private static Path folderIn(Path parent, String name) {
+        try {
+            return Files.createDirectories(parent.resolve(name));
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot make folder " + name, e);
+        }
+    }
+
+    private static Path realPath(Path folder) {
+        try {
+            Files.createDirectories(folder);
+            return folder.toRealPath();
+        } catch (IOException e) {
+            throw new WrennException(
+                    Kind.UNAVAILABLE, "cannot use " + folder + " as data folder", e);
+        }
+    }
+
+    /**
+     * Short name for everything of this data folder that lives outside of it: namespaces, links,
+     * tables, sockets. Derived from the path, so that the next process finds it again.
+     */
+    static String prefixOf(Path folder) {
+        try {
+            var digest =
+                    MessageDigest.getInstance("SHA-256")
+                            .digest(folder.toString().getBytes(StandardCharsets.UTF_8));
+            return "w" + HexFormat.of().formatHex(digest, 0, 2);
+        } catch (NoSuchAlgorithmException e) {
+            throw new WrennException(Kind.BUG, "SHA-256 is missing", e);
+        }
+    }
+
+    /** Tells runs of this boot from those before (random(4), /proc/sys/kernel/random/boot_id). */
+    private static String bootId() {
+        try {
+            return Files.readString(Path.of("/proc/sys/kernel/random/boot_id")).strip();
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot read the kernel's boot id", e);
+        }
+    }
+}

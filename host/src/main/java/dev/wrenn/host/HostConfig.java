@@ -1,0 +1,54 @@
+package dev.wrenn.host;
+
+import dev.wrenn.base.ByteSize;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * Settings of a host agent.
+ *
+ * @param dataFolder everything that must last: templates, snapshots, disks, journal
+ * @param shim library that hands QEMU's guest memory to the pager
+ * @param agent guest agent binary that goes into the initrd
+ * @param volumeSize largest size of the volume image where the file system has no reflink
+ * @param poolSlots network slots kept ready
+ * @param maxSlots most capsules that run at the same time
+ * @param startLimit longest time for a resume
+ * @param bootLimit longest time for a cold boot
+ * @param pauseLimit longest time for a pause
+ */
+public record HostConfig(
+        Path dataFolder,
+        Path shim,
+        Path agent,
+        ByteSize volumeSize,
+        int poolSlots,
+        int maxSlots,
+        Duration startLimit,
+        Duration bootLimit,
+        Duration pauseLimit) {
+    /** Version of the host agent and of the guest agent built with it. */
+    public static final String VERSION = "0.1.0";
+
+    /** Checks ranges. */
+    public HostConfig {
+        if (poolSlots < 1 || poolSlots > maxSlots) {
+            throw new IllegalArgumentException(
+                    "slots: 1 <= pool (%d) <= max (%d)".formatted(poolSlots, maxSlots));
+        }
+    }
+
+    /** The usual settings for a data folder and the two guest binaries. */
+    public static HostConfig of(Path dataFolder, Path shim, Path agent) {
+        return new HostConfig(
+                dataFolder,
+                shim,
+                agent,
+                ByteSize.gib(64),
+                3,
+                200,
+                Duration.ofSeconds(30),
+                Duration.ofSeconds(180),
+                Duration.ofMinutes(5));
+    }
+}

@@ -1,0 +1,288 @@
+package dev.wrenn.host.capsule;
+
+import dev.wrenn.base.Loop;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.Secret;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.host.journal.CapsuleRecord;
+import dev.wrenn.host.journal.CapsuleRecord.Stage;
+import dev.wrenn.host.journal.Journal.Durability;
+import dev.wrenn.host.template.Templates;
+import dev.wrenn.snapshot.SnapshotId;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The capsules of this host: finds the driver of each, watches the clock, tells listeners. */
+public final class Capsules implements Resource {
+    private static final Logger LOG = LoggerFactory.getLogger(Capsules.class);
+    private static final Duration EXPIRY_TICK = Duration.ofMillis(250);
+    private static final Duration COLLECTION_TICK = Duration.ofSeconds(30);
+    private static final int TOKEN_BYTES = 24;
+
+    private final Machinery machinery;
+    private final Templates templates;
+    private final Map<CapsuleId, CapsuleDriver> drivers = new ConcurrentHashMap<>();
+    private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
+    private final CapsuleDriver.Reports reports = new ToListeners();
+    private final Loop expiry;
+    private final Loop collection;
+    private volatile boolean stopping;
+    private volatile boolean garbage = true; // whatever an earlier process left
+
+    /** Finds what an earlier process left, adopts or frees it, and starts to work. */
+    public Capsules(Machinery machinery, Templates templates) {
+        this.machinery = machinery;
+        this.templates = templates;
+        for (var found : new Adoption(machinery).takeStock()) {
+            var id = new CapsuleId(found.record().capsule());
+            var driver = new CapsuleDriver(id, machinery, reports, found.record(), found.state());
+            drivers.put(id, driver);
+            found.watch(driver::lost);
+        }
+        this.expiry =
+                Loop.every(
+                        "expiry",
+                        EXPIRY_TICK,
+                        () -> drivers.values().forEach(CapsuleDriver::expireIfIdle));
+        this.collection = Loop.every("snapshot-collection", COLLECTION_TICK, this::collect);
+    }
+
+    /** See {@code HostAgent.create}. */
+    public HostCapsule create(CreateCapsule order) {
+        var id = order.capsule();
+        if (drivers.containsKey(id)) {
+            throw CapsuleRefusal.taken(id);
+        }
+        var start = templates.startOf(order.template(), order.vcpus(), order.memoryMb());
+        var record =
+                new CapsuleRecord(
+                        CapsuleRecord.VERSION,
+                        id.text(),
+                        order.template().toString(),
+                        start.vcpus(),
+                        start.memoryMb(),
+                        order.expiry().toSeconds(),
+                        order.environment(),
+                        newToken(),
+                        "",
+                        Stage.CREATING,
+                        0,
+                        machinery.clock().millis(),
+                        0,
+                        "",
+                        "");
+        var driver = new CapsuleDriver(id, machinery, reports, record, new CapsuleState.Creating());
+        if (drivers.putIfAbsent(id, driver) != null) {
+            driver.close();
+            throw CapsuleRefusal.taken(id);
+        }
+        if (stopping) {
+            drivers.remove(id);
+            driver.close();
+            throw CapsuleRefusal.stopping();
+        }
+        try {
+            machinery.journal().write(record, Durability.BUFFERED);
+            return driver.create(start.snapshot(), start.token());
+        } catch (WrennException e) {
+            drivers.remove(id, driver);
+            throw e;
+        }
+    }
+
+    /** See {@code HostAgent.pause}. */
+    public HostCapsule pause(CapsuleId id) {
+        return driver(id).pause("");
+    }
+
+    /** See {@code HostAgent.resume}. */
+    public HostCapsule resume(CapsuleId id) {
+        if (stopping) {
+            throw CapsuleRefusal.stopping();
+        }
+        return driver(id).resume();
+    }
+
+    /** See {@code HostAgent.destroy}. */
+    public void destroy(CapsuleId id) {
+        var driver = drivers.get(id);
+        if (driver != null) {
+            driver.destroy();
+            drivers.remove(id, driver);
+        }
+    }
+
+    /** See {@code HostAgent.ping}. */
+    public void ping(CapsuleId id) {
+        driver(id).ping();
+    }
+
+    /** See {@code HostAgent.guest}. */
+    public GuestSession guest(CapsuleId id) {
+        return driver(id).openSession();
+    }
+
+    /** See {@code HostAgent.describe}. */
+    public HostCapsule describe(CapsuleId id) {
+        return driver(id).report();
+    }
+
+    /** See {@code HostAgent.inventory}. */
+    public List<HostCapsule> inventory() {
+        return drivers.values().stream()
+                .map(CapsuleDriver::report)
+                .filter(c -> c.state() != HostState.DESTROYED)
+                .toList();
+    }
+
+    /** See {@code HostAgent.onChange}. */
+    public AutoCloseable onChange(Consumer<HostCapsule> listener) {
+        listeners.add(listener);
+        return () -> listeners.remove(listener);
+    }
+
+    /** See {@code HostAgent.createTemplate}. */
+    public HostTemplate createTemplate(CapsuleId id, TemplateId template) {
+        var made = new HostTemplate[1];
+        driver(id)
+                .withPaused(
+                        "snapshot",
+                        record -> {
+                            var copy =
+                                    machinery
+                                            .store()
+                                            .copy(
+                                                    new SnapshotId(record.snapshot()),
+                                                    SnapshotId.random());
+                            made[0] = templates.add(template, copy);
+                        });
+        return made[0];
+    }
+
+    /** See {@code HostAgent.deleteTemplate}. */
+    public void deleteTemplate(TemplateId template) {
+        templates.remove(template);
+        garbage = true;
+    }
+
+    /** Pauses everything that runs, several at a time; what cannot be paused is reported. */
+    public void pauseAll(Consumer<String> progress) {
+        stopping = true;
+        try (var forks = new dev.wrenn.base.Forks()) {
+            var pausing =
+                    drivers.values().stream()
+                            .filter(d -> d.state() instanceof CapsuleState.Running)
+                            .map(d ->
+                                    forks.start(
+                                            "pause " + d.record().capsule(),
+                                            () -> {
+                                                d.pause("the server was stopped");
+                                                progress.accept(d.record().capsule());
+                                                return d;
+                                            }))
+                            .toList();
+            for (var pause : pausing) {
+                try {
+                    pause.take(machinery.config().pauseLimit());
+                } catch (WrennException e) {
+                    LOG.atError().setCause(e).log("a capsule could not be paused, its VM goes on");
+                }
+            }
+        }
+    }
+
+    /** Whether any VM still runs. */
+    public boolean anyRunning() {
+        return drivers.values().stream().anyMatch(d -> d.state() instanceof CapsuleState.Running);
+    }
+
+    /** Indexes of the network slots that capsules hold. */
+    public Set<Integer> usedSlots() {
+        var used = new HashSet<Integer>();
+        for (var driver : drivers.values()) {
+            if (driver.state() instanceof CapsuleState.Running(var run)) {
+                used.add(run.slot().index());
+            }
+        }
+        return used;
+    }
+
+    /** Deletes the snapshots that neither a capsule nor a template needs any more. */
+    void collect() {
+        if (!garbage) {
+            return;
+        }
+        garbage = false;
+        machinery.store().collectGarbage(this::roots);
+    }
+
+    private Set<SnapshotId> roots() {
+        var roots = new HashSet<>(templates.roots());
+        for (var record : machinery.journal().capsules()) {
+            if (!record.snapshot().isEmpty()) {
+                roots.add(new SnapshotId(record.snapshot()));
+            }
+        }
+        for (var driver : drivers.values()) {
+            if (!driver.record().snapshot().isEmpty()) {
+                roots.add(new SnapshotId(driver.record().snapshot()));
+            }
+            if (driver.state() instanceof CapsuleState.Running(var run)) {
+                run.base().ifPresent(roots::add);
+            }
+        }
+        return roots;
+    }
+
+    private CapsuleDriver driver(CapsuleId id) {
+        var driver = drivers.get(id);
+        if (driver == null) {
+            throw CapsuleRefusal.unknown(id);
+        }
+        return driver;
+    }
+
+    private static String newToken() {
+        var bytes = new byte[TOKEN_BYTES];
+        new SecureRandom().nextBytes(bytes);
+        return new Secret(HexFormat.of().formatHex(bytes)).reveal();
+    }
+
+    private final class ToListeners implements CapsuleDriver.Reports {
+        @Override
+        public void changed(HostCapsule capsule) {
+            listeners.forEach(l -> l.accept(capsule));
+        }
+
+        @Override
+        public void released(SnapshotId snapshot) {
+            garbage = true;
+        }
+    }
+
+    /** Stops watching and detaches; what runs goes on running. */
+    @Override
+    public void close() {
+        stopping = true;
+        expiry.close();
+        collection.close();
+        drivers.values().forEach(CapsuleDriver::close);
+    }
+}

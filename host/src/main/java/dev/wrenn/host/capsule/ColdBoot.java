@@ -1,0 +1,153 @@
+package dev.wrenn.host.capsule;
+
+import dev.wrenn.base.ByteSize;
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Secret;
+import dev.wrenn.base.UndoStack;
+import dev.wrenn.contract.guest.ProcessStart;
+import dev.wrenn.host.guest.GuestAgent;
+import dev.wrenn.host.guest.GuestInit;
+import dev.wrenn.host.journal.RunRecord;
+import dev.wrenn.snapshot.Snapshot;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Boots a root disk once in a given shape and saves the result; every capsule of that shape starts
+ * from it.
+ */
+public final class ColdBoot {
+    private static final Logger LOG = LoggerFactory.getLogger(ColdBoot.class);
+    private static final Duration WARM_UP_LIMIT = Duration.ofSeconds(60);
+
+    private final Machinery machinery;
+    private final ResumePath resumePath;
+    private final PausePath pausePath;
+
+    /** Works with these mechanisms. */
+    public ColdBoot(Machinery machinery) {
+        this.machinery = machinery;
+        this.resumePath = new ResumePath(machinery);
+        this.pausePath = new PausePath(machinery);
+    }
+
+    /**
+     * Boots, saves, and resumes the result once to learn which memory a start touches.
+     *
+     * @param template whose root disk it is
+     * @param rootDisk immutable image to clone
+     * @return the sealed snapshot
+     */
+    public Snapshot build(String template, Path rootDisk, int vcpus, ByteSize memory) {
+        var name = "boot-" + UUID.randomUUID().toString().substring(0, 8);
+        var token = new Secret(UUID.randomUUID().toString());
+        var watch = Deadline.after(machinery.config().bootLimit());
+        Snapshot snapshot;
+        try (var run = boot(name, template, rootDisk, vcpus, memory, token, watch)) {
+            warmUp(run);
+            snapshot =
+                    pausePath.save(
+                            run,
+                            new PausePath.Facts(
+                                    template,
+                                    vcpus,
+                                    memory,
+                                    Map.of(PausePath.TOKEN, token.reveal())),
+                            Deadline.after(machinery.config().pauseLimit()));
+        }
+        learnWorkingSet(name, template, snapshot, token);
+        LOG.atInfo()
+                .addKeyValue("template", template)
+                .addKeyValue("vcpus", vcpus)
+                .addKeyValue("memory_mb", memory.toMib())
+                .addKeyValue("took_ms", watch.limit().minus(watch.left()).toMillis())
+                .log("booted a template shape");
+        return snapshot;
+    }
+
+    private RunningCapsule boot(
+            String name,
+            String template,
+            Path rootDisk,
+            int vcpus,
+            ByteSize memory,
+            Secret token,
+            Deadline deadline) {
+        try (var undo = new UndoStack()) {
+            var record = RunRecord.begin(name, machinery.bootId(), "");
+            undo.hold(resumePath.openRunFolder(record));
+            var disk = machinery.diskOf(name);
+            ResumePath.deleteFile(disk);
+            undo.undo(() -> ResumePath.deleteFile(disk));
+            machinery.disks().cloneDisk(rootDisk, disk);
+            var slot = undo.hold(resumePath.lease(deadline));
+            record = record.withSlot(slot.slot().index());
+            machinery.journal().write(record);
+            var machine = machinery.machine(name, slot.slot(), vcpus, memory);
+            var pages = undo.hold(machinery.pager().announced(name, machine.pageSocket()));
+            var vm = undo.hold(machinery.vmm().boot(machine, machinery.bootSource(), deadline));
+            var process = vm.process();
+            machinery.journal().write(record.withProcess(process.pid(), process.startTicks()));
+            pages.awaitConnected(deadline);
+            var guest =
+                    new GuestAgent(
+                            machinery.http(),
+                            slot.slot().hostAddress(),
+                            GuestAgent.PORT,
+                            process,
+                            token);
+            guest.init(initOf(name, template, token), token, deadline);
+            return RunningCapsule.of(
+                    name,
+                    Optional.empty(),
+                    slot.slot(),
+                    disk,
+                    pages,
+                    vm,
+                    guest,
+                    record,
+                    new Activity(machinery.clock()),
+                    undo.handOver());
+        }
+    }
+
+    /** Runs what every capsule runs first, so that its code is in memory when it is saved. */
+    private static void warmUp(RunningCapsule run) {
+        try (var session = run.openSession();
+                var process =
+                        session.start(
+                                new ProcessStart(
+                                        "/bin/sh",
+                                        List.of("-c", "exec true"),
+                                        Map.of(),
+                                        Optional.empty(),
+                                        Optional.empty(),
+                                        Optional.empty(),
+                                        Optional.empty(),
+                                        Optional.of(WARM_UP_LIMIT),
+                                        Duration.ZERO))) {
+            while (process.next().isPresent()) {
+                // Only that it ran matters.
+            }
+        }
+    }
+
+    private void learnWorkingSet(String name, String template, Snapshot snapshot, Secret token) {
+        var order = new StartOrder(name, snapshot.id(), initOf(name, template, token), token);
+        var limit = Deadline.after(machinery.config().startLimit());
+        try (var run = resumePath.start(order, _ -> {}, limit)) {
+            warmUp(run);
+            snapshot.storeWorkingSet(run.pages().firstTouches());
+        }
+    }
+
+    private GuestInit initOf(String name, String template, Secret token) {
+        return new GuestInit(name, template, token, Map.of(), machinery.clock());
+    }
+}

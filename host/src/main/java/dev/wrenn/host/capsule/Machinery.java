@@ -1,0 +1,71 @@
+package dev.wrenn.host.capsule;
+
+import dev.wrenn.base.ByteSize;
+import dev.wrenn.disk.Disks;
+import dev.wrenn.host.HostConfig;
+import dev.wrenn.host.image.GuestImages;
+import dev.wrenn.host.journal.Journal;
+import dev.wrenn.network.Slot;
+import dev.wrenn.network.SlotPool;
+import dev.wrenn.pager.Pager;
+import dev.wrenn.snapshot.SnapshotStore;
+import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.VmSpec;
+import dev.wrenn.vmm.Vmm;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import org.eclipse.jetty.client.HttpClient;
+
+/** The mechanisms a capsule is made of; wired once, shared by all capsules of the host. */
+public record Machinery(
+        HostConfig config,
+        Vmm vmm,
+        Pager pager,
+        SlotPool slots,
+        Disks disks,
+        SnapshotStore store,
+        Journal journal,
+        GuestImages images,
+        HttpClient http,
+        InstantSource clock,
+        String bootId,
+        Path diskFolder) {
+
+    /** The writable root disk of a capsule. */
+    Path diskOf(String capsule) {
+        return diskFolder.resolve(capsule + ".raw");
+    }
+
+    /** The virtual machine of a run; the same for a boot and for a restore of what it booted. */
+    VmSpec machine(String capsule, Slot slot, int vcpus, ByteSize memory) {
+        var folder = journal.runFolder(capsule);
+        return new VmSpec(
+                capsule,
+                folder,
+                vcpus,
+                memory,
+                diskOf(capsule),
+                slot.namespace(),
+                slot.tap(),
+                slot.macAddress(),
+                folder.resolve("pages.sock"));
+    }
+
+    /** What a cold boot starts; the arguments are those that the guest agent reads as PID 1. */
+    BootSource bootSource() {
+        return new BootSource(
+                images.kernel(),
+                images.initrd(),
+                "wrenn.root=/dev/vda wrenn.ip=%s/%d wrenn.gw=%s wrenn.dns=%s"
+                        .formatted(
+                                Slot.GUEST_ADDRESS,
+                                Slot.PREFIX_LENGTH,
+                                Slot.GATEWAY_ADDRESS,
+                                String.join(",", Slot.GUEST_RESOLVERS)));
+    }
+
+    /** Names what guests boot from: another kernel or agent makes another name. */
+    public String imagesName() {
+        return images.kernel().getFileName() + "+" + images.initrd().getFileName();
+    }
+}

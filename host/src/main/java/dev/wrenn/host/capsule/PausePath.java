@@ -1,0 +1,146 @@
+package dev.wrenn.host.capsule;
+
+import dev.wrenn.base.ByteSize;
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.pager.PageSink;
+import dev.wrenn.snapshot.LayerWriter;
+import dev.wrenn.snapshot.ManifestFacts;
+import dev.wrenn.snapshot.PageSource;
+import dev.wrenn.snapshot.Snapshot;
+import dev.wrenn.snapshot.SnapshotId;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Saves a running capsule as a snapshot: what changed in memory since it was resumed, its disk, and
+ * the state of its devices, all of one instant.
+ *
+ * <p>The VM stays whole until the caller has committed the result: if anything fails here the vCPUs
+ * run on and the snapshot it came from is untouched.
+ */
+public final class PausePath {
+    private static final Logger LOG = LoggerFactory.getLogger(PausePath.class);
+    private static final Duration QUIESCE_LIMIT = Duration.ofSeconds(3);
+
+    private final Machinery machinery;
+
+    /** Works with these mechanisms. */
+    public PausePath(Machinery machinery) {
+        this.machinery = machinery;
+    }
+
+    /**
+     * What the new snapshot's manifest says besides its files.
+     *
+     * @param template name of the template it descends from
+     * @param attributes free facts, the guest agent's token among them
+     */
+    public record Facts(
+            String template, int vcpus, ByteSize memory, Map<String, String> attributes) {}
+
+    /**
+     * Freezes the VM and saves it.
+     *
+     * @return the sealed snapshot, while the VM is still there, frozen
+     */
+    Snapshot save(RunningCapsule run, Facts facts, Deadline deadline) {
+        quiesce(run, deadline);
+        run.pages().stopRecording();
+        run.vm().freeze(deadline);
+        try {
+            return seal(run, facts, deadline);
+        } catch (RuntimeException e) {
+            thaw(run, e);
+            throw e;
+        }
+    }
+
+    /** Lets a frozen VM run on after a failure; what fails here is added to that failure. */
+    void thaw(RunningCapsule run, RuntimeException because) {
+        try {
+            run.vm().resume(Deadline.after(machinery.config().startLimit()));
+        } catch (WrennException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    private Snapshot seal(RunningCapsule run, Facts facts, Deadline deadline) {
+        var base = run.base().map(machinery.store()::open);
+        try (var draft = machinery.store().draft(SnapshotId.random());
+                var forks = new Forks()) {
+            var cloning =
+                    forks.start(
+                            "clone disk",
+                            () -> {
+                                machinery.disks().cloneDisk(run.disk(), draft.disk());
+                                return draft.disk();
+                            });
+            var saving =
+                    forks.start(
+                            "save VM state",
+                            () -> {
+                                run.vm().saveState(draft.vmState(), deadline);
+                                return draft.vmState();
+                            });
+            var memory = draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES);
+            run.pages().capture(new Capture(memory));
+            saving.take(deadline.left());
+            cloning.take(deadline.left());
+            deadline.check("pausing capsule " + run.capsule());
+            var snapshot =
+                    draft.seal(
+                            new ManifestFacts(
+                                    base.map(Snapshot::id),
+                                    machinery.clock().instant(),
+                                    machinery.vmm().kind().name(),
+                                    machinery.vmm().version(),
+                                    facts.vcpus(),
+                                    facts.memory(),
+                                    machinery.images().kernelVersion(),
+                                    facts.template(),
+                                    facts.attributes()));
+            snapshot.storeWorkingSet(run.pages().firstTouches());
+            return snapshot;
+        }
+    }
+
+    private void quiesce(RunningCapsule run, Deadline deadline) {
+        try {
+            run.guest().quiesce(deadline.atMost(QUIESCE_LIMIT));
+        } catch (WrennException e) {
+            // Memory and disk are saved at one instant, so the snapshot is whole without it: a
+            // guest that is too busy to answer must still be pausable.
+            LOG.atWarn()
+                    .setCause(e)
+                    .addKeyValue("capsule", run.capsule())
+                    .log("guest did not quiesce, pausing all the same");
+        }
+    }
+
+    /** Hands what the pager finds to the layer. */
+    private record Capture(LayerWriter layer) implements PageSink {
+        @Override
+        public void pages(long firstPage, MemorySegment bytes) {
+            layer.pages(firstPage, bytes);
+        }
+
+        @Override
+        public void zero(long firstPage, long count) {
+            layer.zero(firstPage, count);
+        }
+    }
+
+    /** Where a snapshot's guest agent token is kept in its manifest. */
+    static final String TOKEN = "guest_token";
+
+    /** The token the guest agent in that snapshot holds. */
+    static Optional<String> tokenOf(Snapshot snapshot) {
+        return Optional.ofNullable(snapshot.manifest().attributes().get(TOKEN));
+    }
+}

@@ -1,0 +1,89 @@
+package dev.wrenn.host.capsule;
+
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.UndoStack;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.host.guest.AgentSession;
+import dev.wrenn.host.guest.GuestAgent;
+import dev.wrenn.host.journal.RunRecord;
+import dev.wrenn.network.Slot;
+import dev.wrenn.pager.PageServer;
+import dev.wrenn.snapshot.SnapshotId;
+import dev.wrenn.vmm.Vm;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * One run of a capsule: its VM and all that serves it. Closing it ends the VM and gives everything
+ * back, newest first.
+ *
+ * @param base the snapshot that memory is served from; empty for a cold boot
+ */
+record RunningCapsule(
+        String capsule,
+        Optional<SnapshotId> base,
+        Slot slot,
+        Path disk,
+        PageServer pages,
+        Vm vm,
+        GuestAgent guest,
+        RunRecord record,
+        Activity activity,
+        Set<AgentSession> sessions,
+        UndoStack teardown)
+        implements Resource {
+
+    static RunningCapsule of(
+            String capsule,
+            Optional<SnapshotId> base,
+            Slot slot,
+            Path disk,
+            PageServer pages,
+            Vm vm,
+            GuestAgent guest,
+            RunRecord record,
+            Activity activity,
+            UndoStack teardown) {
+        return new RunningCapsule(
+                capsule,
+                base,
+                slot,
+                disk,
+                pages,
+                vm,
+                guest,
+                record,
+                activity,
+                ConcurrentHashMap.newKeySet(),
+                teardown);
+    }
+
+    /** Opens a session that keeps the capsule busy until it is closed. */
+    GuestSession openSession() {
+        activity.begin();
+        var self = new AgentSession[1];
+        var session =
+                new AgentSession(
+                        guest,
+                        () -> {
+                            sessions.remove(self[0]);
+                            activity.end();
+                        });
+        self[0] = session;
+        sessions.add(session);
+        return session;
+    }
+
+    /** Ends the streams of all sessions; their readers get the reason instead of a broken pipe. */
+    void endSessions(WrennException reason) {
+        sessions.forEach(s -> s.end(reason));
+    }
+
+    @Override
+    public void close() {
+        teardown.close();
+    }
+}

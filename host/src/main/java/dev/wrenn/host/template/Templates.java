@@ -1,0 +1,158 @@
+package dev.wrenn.host.template;
+
+import dev.wrenn.base.ByteSize;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Secret;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.host.capsule.ColdBoot;
+import dev.wrenn.host.capsule.Machinery;
+import dev.wrenn.host.journal.TemplateRecord;
+import dev.wrenn.snapshot.Snapshot;
+import dev.wrenn.snapshot.SnapshotId;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The templates of this host.
+ *
+ * <p>A disk template is booted once per shape (processors, memory, kernel and agent) and the result
+ * kept; a snapshot template brings its shape. Thread-safe; two callers who need the same new shape
+ * share one boot.
+ */
+public final class Templates {
+    private final Machinery machinery;
+    private final ColdBoot coldBoot;
+    private final Map<String, ReentrantLock> building = new ConcurrentHashMap<>();
+
+    /** Works with these mechanisms and knows the built-in template from the start. */
+    public Templates(Machinery machinery) {
+        this.machinery = machinery;
+        this.coldBoot = new ColdBoot(machinery);
+        var minimal = TemplateId.MINIMAL.toString();
+        if (machinery.journal().template(minimal).isEmpty()) {
+            machinery.journal().write(TemplateRecord.disk(minimal));
+        }
+    }
+
+    /**
+     * What a capsule starts from.
+     *
+     * @param snapshot its id
+     * @param token what the guest agent in it demands
+     * @param vcpus shape in effect
+     * @param memoryMb shape in effect
+     */
+    public record Start(SnapshotId snapshot, Secret token, int vcpus, int memoryMb) {}
+
+    /**
+     * The snapshot to start from; boots the shape first if it is new, which takes seconds.
+     *
+     * @throws WrennException ABSENT if this host has no such template
+     */
+    public Start startOf(TemplateId template, int vcpus, int memoryMb) {
+        var record = require(template);
+        return start(
+                record.isSnapshot()
+                        ? machinery.store().open(new SnapshotId(record.snapshot()))
+                        : shape(template, vcpus, memoryMb));
+    }
+
+    /** Whether that shape starts without a boot. */
+    public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
+        var record = require(template);
+        return record.isSnapshot() || record.shapes().containsKey(shapeKey(vcpus, memoryMb));
+    }
+
+    private Snapshot shape(TemplateId template, int vcpus, int memoryMb) {
+        var key = shapeKey(vcpus, memoryMb);
+        var lock = building.computeIfAbsent(template + "/" + key, _ -> new ReentrantLock());
+        lock.lock(); // held across the boot on purpose: the others wait for its result
+        try {
+            var known = require(template).shapes().get(key);
+            if (known != null) {
+                return machinery.store().open(new SnapshotId(known));
+            }
+            var snapshot =
+                    coldBoot.build(
+                            template.toString(),
+                            machinery.images().minimalRootFs(),
+                            vcpus,
+                            ByteSize.mib(memoryMb));
+            machinery.journal().write(require(template).with(key, snapshot.id().toString()));
+            return snapshot;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Makes a snapshot template out of a sealed snapshot, which must not be used otherwise. */
+    public HostTemplate add(TemplateId template, Snapshot snapshot) {
+        var record = TemplateRecord.snapshot(template.toString(), snapshot.id().toString());
+        machinery.journal().write(record);
+        return describe(record);
+    }
+
+    /** Forgets a template; its files go with the next collection unless capsules use them. */
+    public void remove(TemplateId template) {
+        if (template.equals(TemplateId.MINIMAL)) {
+            throw new WrennException(Kind.INVALID, "the built-in template cannot be removed");
+        }
+        machinery.journal().forgetTemplate(template.toString());
+    }
+
+    /** All of them. */
+    public List<HostTemplate> all() {
+        return machinery.journal().templates().stream().map(this::describe).toList();
+    }
+
+    /** Every snapshot a template needs. */
+    public Set<SnapshotId> roots() {
+        var roots = new HashSet<SnapshotId>();
+        for (var record : machinery.journal().templates()) {
+            record.snapshots().forEach(s -> roots.add(new SnapshotId(s)));
+        }
+        return roots;
+    }
+
+    private HostTemplate describe(TemplateRecord record) {
+        var id = new TemplateId(java.util.UUID.fromString(record.template()));
+        if (!record.isSnapshot()) {
+            return new HostTemplate(id, false, 0, 0, 0);
+        }
+        var manifest = machinery.store().open(new SnapshotId(record.snapshot())).manifest();
+        return new HostTemplate(
+                id,
+                true,
+                manifest.vcpus(),
+                (int) manifest.memory().toMib(),
+                machinery.store().allocatedBytes(manifest.id()));
+    }
+
+    private static Start start(Snapshot snapshot) {
+        var manifest = snapshot.manifest();
+        return new Start(
+                snapshot.id(),
+                new Secret(manifest.attributes().getOrDefault("guest_token", "")),
+                manifest.vcpus(),
+                (int) manifest.memory().toMib());
+    }
+
+    /** A new kernel or agent makes new shapes; what was booted from the old ones stays usable. */
+    private String shapeKey(int vcpus, int memoryMb) {
+        return vcpus + "x" + memoryMb + "@" + machinery.imagesName();
+    }
+
+    private TemplateRecord require(TemplateId template) {
+        return machinery
+                .journal()
+                .template(template.toString())
+                .orElseThrow(() ->
+                        new WrennException(Kind.ABSENT, "this host has no template " + template));
+    }
+}
