@@ -2,7 +2,9 @@ package dev.wrenn.linux;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
+import dev.wrenn.base.WrennException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemoryLayout.PathElement;
@@ -113,17 +115,24 @@ public final class Pagemap implements Resource {
                 }
                 throw new LinuxException("PAGEMAP_SCAN", errno);
             }
+            long next = argument.get(JAVA_LONG, offset("walk_end"));
             for (int i = 0; i < found; i++) {
                 long at = i * STRUCT_PAGE_REGION.byteSize();
                 long first = regions.get(JAVA_LONG, at);
                 long last = regions.get(JAVA_LONG, at + 8);
+                next = Math.max(next, last);
                 if ((regions.get(JAVA_LONG, at + 16) & PAGE_IS_PFNZERO) == 0) {
                     ranges.bytes(first, last);
                 } else {
                     ranges.zeroes(first, last);
                 }
             }
-            from = argument.get(JAVA_LONG, offset("walk_end"));
+            // Linux 6.18 sometimes names a walk_end that lies before the last range it returned;
+            // going on from there would hand the ranges between the two over again.
+            if (next <= from) {
+                throw new WrennException(Kind.BUG, "PAGEMAP_SCAN does not get on");
+            }
+            from = next;
         }
         return true;
     }

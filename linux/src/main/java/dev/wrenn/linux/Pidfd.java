@@ -22,7 +22,7 @@ public final class Pidfd implements Resource {
     private static final int P_PIDFD = 3;
     private static final int WEXITED = 4;
     private static final int WNOHANG = 1;
-    private static final int SIGINFO_BYTES = 128;
+    static final int SIGINFO_BYTES = 128;
     private static final int ECHILD = 10;
 
     /** waitid(2). */

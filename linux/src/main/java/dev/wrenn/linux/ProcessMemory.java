@@ -24,8 +24,8 @@ public final class ProcessMemory implements Resource {
     private final int pid;
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment state = Libc.state(arena);
-    private final MemorySegment local = arena.allocate(16, 8);
-    private final MemorySegment remote = arena.allocate(16, 8);
+    private final MemorySegment local = arena.allocate(UnixSocket.IOVEC_BYTES, 8);
+    private final MemorySegment remote = arena.allocate(UnixSocket.IOVEC_BYTES, 8);
 
     /** Memory of that process. */
     public ProcessMemory(long pid) {

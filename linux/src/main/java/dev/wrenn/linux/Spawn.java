@@ -38,7 +38,7 @@ public record Spawn(
     private static final short POSIX_SPAWN_SETSIGDEF = 0x04;
     private static final short POSIX_SPAWN_SETSIGMASK = 0x08;
     private static final short POSIX_SPAWN_SETSID = 0x80;
-    private static final int SIGSET_BYTES = 128;
+    static final int SIGSET_BYTES = 128;
     private static final int CLONE_NEWNET = 0x40000000;
     private static final int OWNER_ONLY = 0600;
     private static final int FIRST_INHERITED = 3;

@@ -53,11 +53,11 @@ public final class Uffd implements Resource {
     static final long MESSAGE_BYTES = 32;
 
     private static final int MESSAGES = 64;
-    private static final int EVENT_PAGEFAULT = 0x12;
-    private static final int EVENT_REMOVE = 0x15;
-    private static final long ARG_ADDRESS = 16; // arg.pagefault.address, after its flags
-    private static final long ARG_START = 8;
-    private static final long ARG_END = 16;
+    static final int EVENT_PAGEFAULT = 0x12;
+    static final int EVENT_REMOVE = 0x15;
+    static final long ARG_ADDRESS = 16; // arg.pagefault.address, after its flags
+    static final long ARG_START = 8;
+    static final long ARG_END = 16;
 
     private final Fd fd;
     private final Arena arena;

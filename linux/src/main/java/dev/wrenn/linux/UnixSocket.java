@@ -40,11 +40,12 @@ public final class UnixSocket implements Resource {
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
     private static final int MSG_NOSIGNAL = 0x4000;
     private static final int PATH_LIMIT_BYTES = 107; // sun_path[108] and its final zero
-    private static final int SOCKADDR_BYTES = 110;
+    static final int SOCKADDR_BYTES = 110;
     private static final int BACKLOG = 8;
     private static final int MAX_FDS = 4;
-    private static final int CMSG_HEADER_BYTES = 16;
-    private static final int UCRED_BYTES = 12;
+    static final int CMSG_HEADER_BYTES = 16;
+    static final int UCRED_BYTES = 12;
+    static final long IOVEC_BYTES = 16;
 
     /** Linux include/linux/socket.h, struct user_msghdr. */
     static final StructLayout STRUCT_MSGHDR =
@@ -305,7 +306,7 @@ public final class UnixSocket implements Resource {
 
     private static MemorySegment header(
             Arena arena, MemorySegment buffer, MemorySegment control, long controlBytes) {
-        var iovec = arena.allocate(16, 8);
+        var iovec = arena.allocate(IOVEC_BYTES, 8);
         iovec.set(ADDRESS, 0, buffer);
         iovec.set(JAVA_LONG, 8, buffer.byteSize());
         var message = arena.allocate(STRUCT_MSGHDR);
