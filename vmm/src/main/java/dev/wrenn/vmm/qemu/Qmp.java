@@ -100,9 +100,8 @@ final class Qmp implements Resource {
                 Thread.currentThread().interrupt();
                 throw new WrennException(Kind.UNAVAILABLE, attempt + " was interrupted");
             } catch (ExecutionException e) {
-                if (e.getCause() instanceof Refused refused) {
-                    throw new VmmFailed(
-                            Kind.UNAVAILABLE, attempt, new LastWords(refused.description));
+                if (e.getCause() instanceof LastWords words) {
+                    throw new VmmFailed(Kind.UNAVAILABLE, attempt, words);
                 }
                 throw new QmpClosed(attempt);
             } finally {
@@ -112,16 +111,6 @@ final class Qmp implements Resource {
 
         private void fail() {
             slot.completeExceptionally(new EOFException());
-        }
-    }
-
-    private static final class Refused extends Exception {
-        private static final long serialVersionUID = 1L;
-        private final String description;
-
-        Refused(String description) {
-            super(description);
-            this.description = description;
         }
     }
 
@@ -220,7 +209,7 @@ final class Qmp implements Resource {
         }
         if (message.has("error")) {
             reply.slot.completeExceptionally(
-                    new Refused(message.path("error").path("desc").asText()));
+                    new LastWords(message.path("error").path("desc").asText()));
         } else {
             reply.slot.complete(message.path("return"));
         }

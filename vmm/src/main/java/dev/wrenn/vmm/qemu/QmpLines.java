@@ -1,5 +1,7 @@
 package dev.wrenn.vmm.qemu;
 
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -14,8 +16,12 @@ final class QmpLines {
 
     private final ByteArrayOutputStream started = new ByteArrayOutputStream();
 
-    /** Takes all bytes of the buffer and returns the lines that they complete. */
-    List<byte[]> feed(ByteBuffer bytes) throws LineTooLong {
+    /**
+     * Takes all bytes of the buffer and returns the lines that they complete.
+     *
+     * @throws LineTooLong if a line exceeds the limit
+     */
+    List<byte[]> feed(ByteBuffer bytes) {
         var lines = new ArrayList<byte[]>();
         while (bytes.hasRemaining()) {
             byte next = bytes.get();
@@ -32,11 +38,11 @@ final class QmpLines {
     }
 
     /** The stream cannot be read on. */
-    static final class LineTooLong extends Exception {
+    static final class LineTooLong extends WrennException {
         private static final long serialVersionUID = 1L;
 
         LineTooLong() {
-            super("a line of the monitor has more than " + LIMIT_BYTES + " bytes");
+            super(Kind.BUG, "a line of the monitor has more than " + LIMIT_BYTES + " bytes");
         }
     }
 }

@@ -16,7 +16,7 @@ final class QmpLinesTest {
     private static final String TEXT = "{\"a\":1}\r\n{\"b\":\"ä\"}\r\n\n{\"c\":3}\n";
 
     @Test
-    void lines_come_out_whole_however_the_stream_is_cut() throws QmpLines.LineTooLong {
+    void lines_come_out_whole_however_the_stream_is_cut() {
         var bytes = TEXT.getBytes(StandardCharsets.UTF_8);
         for (int cut = 0; cut <= bytes.length; cut++) {
             var lines = new QmpLines();
@@ -29,7 +29,7 @@ final class QmpLinesTest {
     }
 
     @Test
-    void a_line_of_the_largest_size_is_read_and_one_byte_more_is_not() throws QmpLines.LineTooLong {
+    void a_line_of_the_largest_size_is_read_and_one_byte_more_is_not() {
         var lines = new QmpLines();
         var largest = "x".repeat(QmpLines.LIMIT_BYTES);
 
@@ -39,8 +39,7 @@ final class QmpLinesTest {
                 .isInstanceOf(QmpLines.LineTooLong.class);
     }
 
-    private static void feed(QmpLines lines, byte[] bytes, int from, int to, List<String> out)
-            throws QmpLines.LineTooLong {
+    private static void feed(QmpLines lines, byte[] bytes, int from, int to, List<String> out) {
         lines.feed(ByteBuffer.wrap(bytes, from, to - from))
                 .forEach(line -> out.add(new String(line, StandardCharsets.UTF_8)));
     }
