@@ -87,7 +87,7 @@ public final class Host implements HostAgent, Resource {
                     new Journal(folder.resolve("journal"), RUN_ROOT.resolve(prefix).resolve("r"));
             var slots = undo.hold(openSlots(config, prefix));
             var http = undo.hold(startClient());
-            var selection = VmmSelection.choose(config.shim(), prefix);
+            var selection = VmmSelection.choose(config.shim());
             var pager = new Pager(PagerConfig.DEFAULTS);
             var machinery =
                     new Machinery(

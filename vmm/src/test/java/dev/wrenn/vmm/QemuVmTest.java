@@ -16,7 +16,6 @@ final class QemuVmTest extends VmmContract {
                         Qemu.probe(binary).kind(),
                         binary,
                         programs.resolve("libwrenn_uffd_shim.so"),
-                        programs.resolve("wrenn-tsc"),
-                        "wrenn-test"));
+                        programs.resolve("wrenn-tsc")));
     }
 }

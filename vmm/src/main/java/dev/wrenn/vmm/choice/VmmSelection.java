@@ -6,6 +6,7 @@ import dev.wrenn.vmm.Vmm;
 import dev.wrenn.vmm.VmmKind;
 import dev.wrenn.vmm.qemu.Qemu;
 import dev.wrenn.vmm.qemu.QemuConfig;
+import dev.wrenn.vmm.qemu.QemuProbe;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,21 +32,26 @@ public record VmmSelection(Vmm vmm, List<String> reasons) {
      * whether it can use KVM, else TCG. Takes 0.3 s, or some seconds where KVM hangs.
      *
      * @param shim the library of guest/shim; the program of guest/tsc lies beside it
-     * @param controlGroup name of the control group under which VMs get theirs
      * @throws WrennException if there is no QEMU, or it does not run guests
      */
-    public static VmmSelection choose(Path shim, String controlGroup) {
-        var binary =
-                find(QEMU)
-                        .orElseThrow(() ->
-                                new WrennException(
-                                        Kind.UNAVAILABLE,
-                                        QEMU + " is not installed (Debian: qemu-system-x86)"));
+    public static VmmSelection choose(Path shim) {
+        var binary = binary();
         var probe = Qemu.probe(binary);
-        var config =
-                new QemuConfig(
-                        probe.kind(), binary, shim, shim.resolveSibling("wrenn-tsc"), controlGroup);
+        var config = new QemuConfig(probe.kind(), binary, shim, shim.resolveSibling("wrenn-tsc"));
         return new VmmSelection(Qemu.open(config), probe.reasons());
+    }
+
+    /** Finds out what {@link #choose} would use and why; needs no shim. */
+    public static QemuProbe probe() {
+        return Qemu.probe(binary());
+    }
+
+    private static Path binary() {
+        return find(QEMU)
+                .orElseThrow(() ->
+                        new WrennException(
+                                Kind.UNAVAILABLE,
+                                QEMU + " is not installed (Debian: qemu-system-x86)"));
     }
 
     /** What is used, for people: {@code QEMU 7.2.22 (TCG)}. */

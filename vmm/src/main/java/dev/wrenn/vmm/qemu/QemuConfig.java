@@ -11,16 +11,12 @@ import java.nio.file.Path;
  * @param shim library that turns guest memory into userfaultfd memory (guest/shim)
  * @param tscProbe program that prints the frequency of this machine's time stamp counter in kHz
  *     (guest/tsc); used for {@link VmmKind#QEMU_TCG} only
- * @param controlGroup name of the control group under which each VM gets one
  */
-public record QemuConfig(VmmKind kind, Path binary, Path shim, Path tscProbe, String controlGroup) {
+public record QemuConfig(VmmKind kind, Path binary, Path shim, Path tscProbe) {
     /** Demands absolute paths, because the VMM is started in another folder and environment. */
     public QemuConfig {
         if (!binary.isAbsolute() || !shim.isAbsolute() || !tscProbe.isAbsolute()) {
             throw new IllegalArgumentException("QEMU, shim and probe need absolute paths");
-        }
-        if (!controlGroup.matches("[A-Za-z0-9][A-Za-z0-9_-]{0,30}")) {
-            throw new IllegalArgumentException("not a name for a control group: " + controlGroup);
         }
     }
 }
