@@ -18,7 +18,7 @@ use axum::serve::ListenerExt;
 use axum::Router;
 use serde_json::json;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -184,9 +184,10 @@ async fn guard(
     )
 }
 
-/// Whether a caller is a process of this very machine.
+/// Whether a caller is a process of this very machine: over loopback, or over any other address the
+/// machine has. The kernel lets a socket be bound to its own addresses only (bind(2)).
 fn is_inside(peer: SocketAddr) -> bool {
-    peer.ip().is_loopback()
+    peer.ip().is_loopback() || UdpSocket::bind((peer.ip(), 0)).is_ok()
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response {
@@ -309,5 +310,28 @@ async fn filesystem_call(
     match to_bytes(body, MESSAGE_LIMIT_BYTES).await {
         Ok(bytes) => filesystem::call(agent, method, headers, bytes.to_vec()).await,
         Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_inside;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+    fn from(address: impl Into<IpAddr>) -> bool {
+        is_inside(SocketAddr::new(address.into(), 1234))
+    }
+
+    #[test]
+    fn a_caller_on_any_own_address_is_inside() {
+        assert!(from(Ipv4Addr::LOCALHOST));
+        assert!(from(Ipv4Addr::new(127, 3, 2, 1)));
+        // Documentation addresses (RFC 5737) belong to no machine.
+        assert!(!from(Ipv4Addr::new(192, 0, 2, 1)));
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("socket");
+        // Without a route there is no further own address to try.
+        if socket.connect("192.0.2.1:9").is_ok() {
+            assert!(from(socket.local_addr().expect("bound").ip()));
+        }
     }
 }
