@@ -7,6 +7,8 @@
 //! * `WRENN_UFFD_SOCKET`: unix socket of the page server.
 //! * `WRENN_UFFD_MODE`: `lazy` registers the memory with a userfaultfd and sends it along;
 //!   `announce` only tells where the memory is.
+//! * `WRENN_RAM_MATCH`: part of the name of the backend's descriptor, `memory-backend-memfd` if
+//!   unset.
 //!
 //! The connection stays open for the life of the process. Any failure ends it with code 97, for a
 //! guest without its memory must not run.
@@ -15,8 +17,9 @@ use std::ffi::{c_int, c_void, CStr, CString};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Name the kernel gives the backend's descriptor: `/memfd:memory-backend-memfd (deleted)`.
-const BACKEND: &[u8] = b"memory-backend-memfd";
+/// Part of the name the kernel gives the backend's descriptor: `/memfd:memory-backend-memfd
+/// (deleted)`.
+const BACKEND: &CStr = c"memory-backend-memfd";
 const FAILED: c_int = 97;
 
 // Linux include/uapi/linux/userfaultfd.h
@@ -50,7 +53,7 @@ type Mmap = unsafe extern "C" fn(*mut c_void, usize, c_int, c_int, c_int, i64) -
 static REAL: AtomicUsize = AtomicUsize::new(0);
 static REPLACED: AtomicBool = AtomicBool::new(false);
 
-/// Says what failed and ends the process: QEMU would take a failed mmap for lack of memory.
+/// Says what failed, with the last system error, and ends the process: QEMU would take a failed mmap for lack of memory.
 fn die(what: &str) -> ! {
     let error = std::io::Error::last_os_error();
     // Nothing can be done if even this fails; the exit code tells the rest.
@@ -87,13 +90,18 @@ fn is_backend(fd: c_int) -> bool {
     let Ok(link) = CString::new(format!("/proc/self/fd/{fd}")) else {
         return false;
     };
+    let backend = variable(c"WRENN_RAM_MATCH").unwrap_or_else(|| BACKEND.to_owned());
+    let backend = backend.to_bytes();
+    if backend.is_empty() {
+        die("WRENN_RAM_MATCH is empty");
+    }
     let mut target = [0u8; 256];
     // SAFETY: the buffer is valid for the given length; readlink does not terminate it.
     let length = unsafe { libc::readlink(link.as_ptr(), target.as_mut_ptr().cast(), target.len()) };
     usize::try_from(length).is_ok_and(|length| {
         target[..length]
-            .windows(BACKEND.len())
-            .any(|window| window == BACKEND)
+            .windows(backend.len())
+            .any(|window| window == backend)
     })
 }
 
