@@ -108,7 +108,7 @@ public final class Pidfd implements Resource {
     /** Whether it has ended. */
     public boolean hasEnded() {
         try (var arena = Arena.ofConfined()) {
-            return new Poll(arena, fd).await(java.time.Duration.ofMillis(1));
+            return new Poll(arena, fd).isReady();
         }
     }
 

@@ -145,9 +145,14 @@ public record Spawn(
                                 strings(arena, arguments),
                                 strings(arena, variables)));
         int number = pid.get(JAVA_INT, 0);
-        // We are the parent and have not waited for it: the number cannot mean another process.
-        var pidfd = Pidfd.open(number);
-        return new SpawnedProcess(ProcessIdentity.ofChild(number), pidfd);
+        // We are the parent and have not waited for it: the number cannot mean another process, and
+        // even if it has ended already there is a zombie to identify.
+        try {
+            return new SpawnedProcess(ProcessIdentity.ofChild(number), Pidfd.open(number));
+        } catch (RuntimeException e) {
+            ProcessHandle.of(number).ifPresent(ProcessHandle::destroyForcibly);
+            throw e;
+        }
     }
 
     private void describeFiles(Arena arena, MemorySegment actions, List<Fd> inherited)

@@ -138,6 +138,17 @@ class SpawnRootTest {
     }
 
     @Test
+    void a_program_that_ends_at_once_is_known_and_reaped_all_the_same() {
+        for (int i = 0; i < 50; i++) {
+            try (var process = shell("exit 0").start()) {
+                assertThat(process.identity().startTicks()).isPositive();
+                assertThat(process.awaitExit(soon())).isTrue();
+                assertThat(Path.of("/proc/" + process.identity().pid())).doesNotExist();
+            }
+        }
+    }
+
+    @Test
     void a_process_is_known_until_it_ends_and_not_mistaken_for_a_later_one() {
         try (var process = shell("exec /bin/sleep 60").start()) {
             var identity = process.identity();

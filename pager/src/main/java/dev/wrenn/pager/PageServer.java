@@ -114,7 +114,7 @@ public final class PageServer implements Resource {
         Optional<Connection> met;
         try {
             met = meeting.meet(stop.getFirst().fd());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) { // whoever waits for the connection is told
             connected.completeExceptionally(e);
             return;
         }
