@@ -94,7 +94,9 @@ public final class PageMap {
         int covered = 0; // pages below are decided
         for (var change : sorted) {
             if (change.page() < covered || change.end() > pageCount || change.pages() < 1) {
-                throw new IllegalArgumentException("changes overlap or leave the map: " + change);
+                throw new IllegalArgumentException(
+                        "changes overlap or leave the map: %s begins before page %d"
+                                .formatted(change, covered));
             }
             next = copyOld(result, next, covered, change.page());
             if (change.layer() != ZERO) {

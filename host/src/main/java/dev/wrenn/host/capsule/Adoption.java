@@ -32,7 +32,8 @@ import org.slf4j.LoggerFactory;
  * else it held is freed, and each capsule is put where the truth puts it.
  *
  * <p>A VM is worth adopting only if user code may have run in it since its snapshot ({@link
- * RunRecord#isServing}); a resume that was cut short is simply undone, for its snapshot is whole.
+ * RunRecord#worthAdopting}); a resume that was cut short is simply undone, for its snapshot is
+ * whole.
  */
 final class Adoption {
     private static final Logger LOG = LoggerFactory.getLogger(Adoption.class);
@@ -154,7 +155,7 @@ final class Adoption {
     }
 
     private boolean isWorthAdopting(RunRecord run) {
-        return run.isServing() && identity(run).isAlive();
+        return run.worthAdopting() && identity(run).isAlive();
     }
 
     private Optional<RunningCapsule> adopt(

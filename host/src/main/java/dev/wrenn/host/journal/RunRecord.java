@@ -15,7 +15,7 @@ import java.util.List;
  * @param pid VMM process, 0 before it is started
  * @param startTicks its start time, which tells it from a later process of the same pid
  * @param regions its guest memory, empty before it is known
- * @param isServing whether user code may run in it: only then it is worth adopting
+ * @param worthAdopting whether user code may run in it: only then it is worth adopting
  */
 public record RunRecord(
         int version,
@@ -26,7 +26,7 @@ public record RunRecord(
         long pid,
         long startTicks,
         List<Region> regions,
-        boolean isServing) {
+        boolean worthAdopting) {
     /** Layout written by this code. */
     public static final int VERSION = 1;
 
@@ -52,13 +52,13 @@ public record RunRecord(
     /** With its slot. */
     public RunRecord withSlot(int index) {
         return new RunRecord(
-                version, capsule, bootId, index, snapshot, pid, startTicks, regions, isServing);
+                version, capsule, bootId, index, snapshot, pid, startTicks, regions, worthAdopting);
     }
 
     /** With its VMM. */
     public RunRecord withProcess(long newPid, long ticks) {
         return new RunRecord(
-                version, capsule, bootId, slot, snapshot, newPid, ticks, regions, isServing);
+                version, capsule, bootId, slot, snapshot, newPid, ticks, regions, worthAdopting);
     }
 
     /** With its memory, and from now on worth adopting. */

@@ -32,7 +32,7 @@ public record TemplateRecord(
     }
 
     /** Whether it holds memory. */
-    public boolean isSnapshot() {
+    public boolean holdsMemory() {
         return !snapshot.isEmpty();
     }
 
@@ -45,6 +45,6 @@ public record TemplateRecord(
 
     /** Every snapshot it needs. */
     public java.util.List<String> snapshots() {
-        return isSnapshot() ? java.util.List.of(snapshot) : java.util.List.copyOf(shapes.values());
+        return holdsMemory() ? java.util.List.of(snapshot) : java.util.List.copyOf(shapes.values());
     }
 }

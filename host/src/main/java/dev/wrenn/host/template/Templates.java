@@ -58,7 +58,7 @@ public final class Templates {
     public Start startOf(TemplateId template, int vcpus, int memoryMb) {
         var record = require(template);
         return start(
-                record.isSnapshot()
+                record.holdsMemory()
                         ? machinery.store().open(new SnapshotId(record.snapshot()))
                         : shape(template, vcpus, memoryMb));
     }
@@ -66,7 +66,7 @@ public final class Templates {
     /** Whether that shape starts without a boot. */
     public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
         var record = require(template);
-        return record.isSnapshot() || record.shapes().containsKey(shapeKey(vcpus, memoryMb));
+        return record.holdsMemory() || record.shapes().containsKey(shapeKey(vcpus, memoryMb));
     }
 
     private Snapshot shape(TemplateId template, int vcpus, int memoryMb) {
@@ -122,7 +122,7 @@ public final class Templates {
 
     private HostTemplate describe(TemplateRecord record) {
         var id = new TemplateId(java.util.UUID.fromString(record.template()));
-        if (!record.isSnapshot()) {
+        if (!record.holdsMemory()) {
             return new HostTemplate(id, false, 0, 0, 0);
         }
         var manifest = machinery.store().open(new SnapshotId(record.snapshot())).manifest();
