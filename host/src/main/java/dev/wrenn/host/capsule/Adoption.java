@@ -11,12 +11,14 @@ import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.Journal.Durability;
 import dev.wrenn.host.journal.RunRecord;
+import dev.wrenn.linux.LinuxException;
 import dev.wrenn.linux.Pidfd;
 import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.pager.MemoryRegion;
 import dev.wrenn.snapshot.SnapshotId;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -243,11 +245,7 @@ final class Adoption {
     private void removeLeftovers(Set<String> keptRuns) {
         for (var name : machinery.journal().runFolders()) {
             if (!keptRuns.contains(name)) {
-                machinery
-                        .journal()
-                        .run(name)
-                        .filter(this::isOfThisBoot)
-                        .ifPresent(this::endProcess);
+                endProcessesIn(machinery.journal().runFolder(name));
                 ResumePath.deleteFolder(machinery.journal().runFolder(name));
             }
         }
@@ -260,6 +258,39 @@ final class Adoption {
             }
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "cannot list the disk folder", e);
+        }
+    }
+
+    /**
+     * Ends VMMs that work in a run folder: one that was started just before this host agent was
+     * killed is in no record yet, but its command line names the folder.
+     */
+    private static void endProcessesIn(Path runFolder) {
+        ProcessHandle.allProcesses()
+                .filter(p -> commandLine(p.pid()).contains(runFolder + "/"))
+                .forEach(p -> {
+                    try (var pidfd = Pidfd.open(p.pid())) {
+                        // Looked at again now that we hold it: the number may be new.
+                        if (commandLine(p.pid()).contains(runFolder + "/")) {
+                            pidfd.kill();
+                            pidfd.awaitExit(Deadline.after(KILL_LIMIT));
+                            LOG.atWarn()
+                                    .addKeyValue("pid", p.pid())
+                                    .log("ended a VM that belongs to nobody");
+                        }
+                    } catch (LinuxException e) {
+                        if (e.kind() != Kind.ABSENT) {
+                            throw e;
+                        }
+                    }
+                });
+    }
+
+    private static String commandLine(long pid) {
+        try {
+            return Files.readString(Path.of("/proc/" + pid + "/cmdline"));
+        } catch (IOException _) {
+            return ""; // it ended
         }
     }
 

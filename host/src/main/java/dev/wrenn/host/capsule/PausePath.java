@@ -3,6 +3,7 @@ package dev.wrenn.host.capsule;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.pager.PageSink;
 import dev.wrenn.snapshot.LayerWriter;
@@ -50,11 +51,20 @@ public final class PausePath {
      * @return the sealed snapshot, while the VM is still there, frozen
      */
     Snapshot save(RunningCapsule run, Facts facts, Deadline deadline) {
+        var watch = Stopwatch.start();
         quiesce(run, deadline);
+        var quiet = watch.elapsed();
         run.pages().stopRecording();
         run.vm().freeze(deadline);
         try {
-            return seal(run, facts, deadline);
+            var snapshot = seal(run, facts, deadline);
+            LOG.atInfo()
+                    .addKeyValue("capsule", run.capsule())
+                    .addKeyValue("quiesce_ms", quiet.toMillis())
+                    .addKeyValue("sealed_ms", watch.elapsed().toMillis())
+                    .addKeyValue("layer_bytes", snapshot.writtenBytes())
+                    .log("capsule saved");
+            return snapshot;
         } catch (RuntimeException e) {
             thaw(run, e);
             throw e;

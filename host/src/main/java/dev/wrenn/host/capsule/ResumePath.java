@@ -4,6 +4,7 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.host.guest.GuestAgent;
@@ -18,6 +19,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Brings a capsule to life from a snapshot: the one path behind create and resume.
@@ -28,6 +31,8 @@ import java.util.function.Consumer;
  * slot. The snapshot is only read.
  */
 public final class ResumePath {
+    private static final Logger LOG = LoggerFactory.getLogger(ResumePath.class);
+
     private final Machinery machinery;
 
     /** Works with these mechanisms. */
@@ -48,6 +53,7 @@ public final class ResumePath {
                 var forks = new Forks()) {
             var capsule = order.capsule();
             var journal = machinery.journal();
+            var watch = Stopwatch.start();
             var record = RunRecord.begin(capsule, machinery.bootId(), order.snapshot().toString());
             undo.hold(openRunFolder(record));
 
@@ -75,12 +81,14 @@ public final class ResumePath {
                                             image,
                                             snapshot.workingSet(),
                                             onLoss));
+            var prepared = watch.elapsed();
             var vm = undo.hold(machinery.vmm().restore(machine, snapshot.vmState(), deadline));
             var process = vm.process();
             record = record.withProcess(process.pid(), process.startTicks());
             journal.write(record);
             pages.awaitConnected(deadline);
             vm.resume(deadline);
+            var running = watch.elapsed();
 
             var guest =
                     new GuestAgent(
@@ -93,6 +101,12 @@ public final class ResumePath {
             record = record.serving(regions(pages.regions()));
             journal.write(record);
             vm.onEnd(end -> onLoss.accept(CapsuleRefusal.lost(capsule, end)));
+            LOG.atInfo()
+                    .addKeyValue("capsule", capsule)
+                    .addKeyValue("prepared_ms", prepared.toMillis())
+                    .addKeyValue("running_ms", running.toMillis())
+                    .addKeyValue("ready_ms", watch.elapsed().toMillis())
+                    .log("guest answers");
             return RunningCapsule.of(
                     capsule,
                     Optional.of(order.snapshot()),
