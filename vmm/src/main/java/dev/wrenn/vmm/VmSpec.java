@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
  * A virtual machine as seen from outside: its shape and the things of the host that it uses.
  *
  * @param name letters, digits, dash, dot; for logs, process lists and control groups
- * @param runFolder an existing folder of its own for sockets and logs of the VMM; at most 90 bytes,
- *     because unix socket paths are short
+ * @param runFolder an existing folder of its own for sockets and logs of the VMM; at most 90 bytes
+ *     long, because unix socket paths are short
  * @param vcpus 1 to 64
  * @param memory a whole number of MiB, at least 64
  * @param disk raw image; the caller makes sure that nobody else writes it

@@ -286,7 +286,8 @@ abstract class VmmContract {
 
         assertThat(vm.console(VmLab.soon()).length()).isLessThanOrEqualTo(8192);
         try (var files = Files.list(lab.spec.runFolder())) {
-            assertThat(files.mapToLong(file -> file.toFile().length()).sum()).isLessThan(4096);
+            assertThat(files.filter(Files::isRegularFile).mapToLong(f -> f.toFile().length()).sum())
+                    .isLessThan(4096);
         }
     }
 
@@ -347,6 +348,24 @@ abstract class VmmContract {
         assertThat(vm.process().isAlive()).isFalse();
         assertThat(Path.of("/proc/" + vm.process().pid())).doesNotExist();
         assertThat(ends).isEmpty();
+    }
+
+    @Test
+    void the_vmm_keeps_no_right_that_a_guest_could_steal() throws IOException {
+        var vm = boot("");
+        VmLab.awaitTick(vm, 1);
+
+        var process = Path.of("/proc/" + vm.process().pid());
+        var status = Files.readString(process.resolve("status"));
+        assertThat(status)
+                .doesNotContainPattern("(?m)^[UG]id:.*\\b0\\b")
+                .containsPattern("(?m)^CapEff:\\s+0+$")
+                .containsPattern("(?m)^CapPrm:\\s+0+$")
+                .containsPattern("(?m)^NoNewPrivs:\\s+1$")
+                .containsPattern("(?m)^Seccomp:\\s+2$");
+        var root = Files.readSymbolicLink(process.resolve("root"));
+        assertThat(root.startsWith(lab.spec.runFolder())).isTrue();
+        assertThat(root).isEmptyDirectory();
     }
 
     private record Frozen(

@@ -117,7 +117,7 @@ public final class Qemu implements Vmm {
     public Optional<Vm> adopt(VmSpec spec, ProcessIdentity process, Deadline deadline) {
         var pidfd = open(process);
         if (pidfd.isEmpty()) {
-            new RunFolder(spec.runFolder()).clear();
+            RunFolder.of(spec).clear();
             return Optional.empty();
         }
         try (var undo = new UndoStack()) {
@@ -153,11 +153,14 @@ public final class Qemu implements Vmm {
 
     private QemuVm start(
             VmSpec spec, List<String> arguments, String memoryMode, List<Fd> inherited) {
-        var files = new RunFolder(spec.runFolder());
+        var files = RunFolder.of(spec);
         files.clear();
         try (var undo = new UndoStack();
-                var monitor = UnixSocket.listen(files.monitor())) {
+                var monitor = UnixSocket.listen(files.monitor());
+                var disk = Fd.open(spec.disk(), Fd.O_RDWR);
+                var diskReadOnly = Fd.open(spec.disk(), Fd.O_RDONLY)) {
             undo.undo(files::clear);
+            files.jail().create();
             var channel = connect(spec);
             undo.undo(() -> close(channel));
             var spawn =
@@ -169,8 +172,7 @@ public final class Qemu implements Vmm {
                                     "WRENN_UFFD_MODE", memoryMode),
                             files.log(),
                             Optional.of(spec.networkNamespace()));
-            var given = new ArrayList<Fd>();
-            given.add(monitor.fd());
+            var given = new ArrayList<>(List.of(monitor.fd(), disk, diskReadOnly));
             given.addAll(inherited);
             var process = spawn.start(given);
             undo.handOver();
@@ -200,8 +202,7 @@ public final class Qemu implements Vmm {
     }
 
     private static SocketChannel connect(VmSpec spec) throws IOException {
-        return SocketChannel.open(
-                UnixDomainSocketAddress.of(new RunFolder(spec.runFolder()).monitor()));
+        return SocketChannel.open(UnixDomainSocketAddress.of(RunFolder.of(spec).monitor()));
     }
 
     private static void close(SocketChannel channel) {

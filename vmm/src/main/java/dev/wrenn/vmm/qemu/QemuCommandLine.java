@@ -11,12 +11,16 @@ import java.util.List;
  * QEMU's arguments for one VM.
  *
  * <p>A VM that is restored must have exactly the devices of the VM that was saved, in the same
- * order; kernel and initrd are no devices, so a restore leaves them out (8 ms, measured). QEMU
- * inherits the listening monitor socket as descriptor 3 and, for a restore, the VM state as 4.
+ * order; kernel and initrd are no devices, so a restore leaves them out (8 ms, measured).
+ *
+ * <p>QEMU inherits the listening monitor socket as descriptor 3, the disk as 4 and, read-only, as
+ * 5, and for a restore the VM state as 6.
  */
 record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
     static final int MONITOR_FD = 3;
-    static final int STATE_FD = 4;
+    static final int DISK_FD = 4;
+    static final int DISK_READ_ONLY_FD = 5;
+    static final int STATE_FD = 6;
 
     /** The ring buffer behind the serial port. */
     static final String CONSOLE = "console";
@@ -68,7 +72,7 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
                         "-mon",
                         "chardev=monitor,mode=control"));
         arguments.addAll(List.of("-device", "virtio-rng-device"));
-        arguments.addAll(disk(spec));
+        arguments.addAll(disk());
         arguments.addAll(
                 List.of(
                         "-netdev",
@@ -78,10 +82,11 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
                         "virtio-net-device,netdev=net,mac=" + spec.macAddress()));
         // A guest that ends stays until its last words are read; then the driver ends QEMU.
         arguments.addAll(List.of("-action", "reboot=shutdown,shutdown=pause"));
-        arguments.addAll(
-                List.of(
-                        "-sandbox",
-                        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
+        // Without any capability there is nothing to elevate, and -runas itself needs setuid.
+        arguments.addAll(List.of("-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"));
+        var jail = Jail.of(spec);
+        arguments.addAll(List.of("-chroot", jail.folder().toString()));
+        arguments.addAll(List.of("-runas", jail.user() + ":" + jail.user()));
         arguments.add("-S");
         return arguments;
     }
@@ -98,13 +103,18 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
      * cache=unsafe: a guest's flush does not wait for the host's disk. The image of a running VM is
      * worth nothing without its memory, and after a power failure a VM goes on from its snapshot,
      * whose own copy of the image was synced. file.locking=off: the owner of the image is decided
-     * elsewhere, and a restored VM may start before the old process has been reaped.
+     * elsewhere, and a restored VM may start before the old process has been reaped. Two
+     * descriptors, because a save makes QEMU open the image again, read-only.
      */
-    private static List<String> disk(VmSpec spec) {
+    private static List<String> disk() {
         return List.of(
+                "-add-fd",
+                "set=1,fd=" + DISK_FD,
+                "-add-fd",
+                "set=1,fd=" + DISK_READ_ONLY_FD,
                 "-drive",
-                "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,file="
-                        + escaped(spec.disk()),
+                "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,"
+                        + "file=/dev/fdset/1",
                 "-device",
                 "virtio-blk-device,drive=disk");
     }
@@ -120,10 +130,5 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
         return "console=ttyS0 reboot=t panic=-1%s %s"
                 .formatted(machine, source.arguments())
                 .strip();
-    }
-
-    /** In QEMU's option lists a comma is written twice (qemu(1), "-drive"). */
-    private static String escaped(Path path) {
-        return path.toString().replace(",", ",,");
     }
 }

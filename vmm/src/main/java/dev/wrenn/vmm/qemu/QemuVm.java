@@ -78,7 +78,7 @@ final class QemuVm implements Vm {
             SocketChannel monitor,
             Consumer<QemuVm> onGone) {
         this.spec = spec;
-        this.files = new RunFolder(spec.runFolder());
+        this.files = RunFolder.of(spec);
         this.process = process;
         this.pidfd = pidfd;
         this.onGone = onGone;
@@ -159,7 +159,7 @@ final class QemuVm implements Vm {
         orDied(
                 "saving VM state",
                 () -> {
-                    state.save(to, files.state(), deadline);
+                    state.save(to, files.jail(), deadline);
                     return true;
                 });
     }

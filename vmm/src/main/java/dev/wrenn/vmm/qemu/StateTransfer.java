@@ -77,14 +77,20 @@ final class StateTransfer {
     }
 
     /** Writes the state of a frozen VM to a new file, by way of a socket. */
-    void save(Path to, Path socket, Deadline deadline) {
+    void save(Path to, Jail jail, Deadline deadline) {
+        var socket = jail.stateSocket();
         try (var server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
                 var forks = new Forks()) {
             Files.deleteIfExists(socket);
             server.bind(UnixDomainSocketAddress.of(socket));
+            jail.admit(socket);
             var receiving = forks.start("receive VM state", () -> receive(server, to));
             var outcome = expectEnd("saving VM state");
-            qmp.execute("saving VM state", "migrate", Map.of("uri", "unix:" + socket), deadline);
+            qmp.execute(
+                    "saving VM state",
+                    "migrate",
+                    Map.of("uri", "unix:" + Jail.stateSocketInside()),
+                    deadline);
             try {
                 demandCompleted("saving VM state", outcome.await(deadline).path("status").asText());
                 receiving.take(deadline.left());

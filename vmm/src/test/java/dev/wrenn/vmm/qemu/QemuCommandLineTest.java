@@ -49,12 +49,16 @@ final class QemuCommandLineTest {
             -chardev socket,id=monitor,fd=3,server=on,wait=off
             -mon chardev=monitor,mode=control
             -device virtio-rng-device
-            -drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,file=/data/disks/a,,b.raw
+            -add-fd set=1,fd=4
+            -add-fd set=1,fd=5
+            -drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,file=/dev/fdset/1
             -device virtio-blk-device,drive=disk
             -netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=off
             -device virtio-net-device,netdev=net,mac=02:fc:00:00:00:05
             -action reboot=shutdown,shutdown=pause
-            -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+            -sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny
+            -chroot /run/wrenn/cl-1/jail
+            -runas 1900182944:1900182944
             -S
             """;
 
