@@ -124,7 +124,7 @@ static void dump(long first, long count, const char *path) {
 
 struct job {
   pthread_t thread;
-  long first, end, seed, failures;
+  long number, first, end, seed, failures;
 };
 
 static uint64_t next(uint64_t *x) { // xorshift64
@@ -160,10 +160,33 @@ static void *churn(void *arg) {
   return 0;
 }
 
+static pthread_barrier_t barrier;
+
+// Each 64 KiB is touched by one half of the threads for the first time in the moment in which the
+// others give pages of it back.
+static void *race(void *arg) {
+  struct job *j = arg;
+  for (long cluster = 0; cluster + 16 <= page_count; cluster += 16) {
+    volatile unsigned char *page = page_at(cluster + j->number);
+    pthread_barrier_wait(&barrier);
+    if (j->number % 2) {
+      (void)page[0];
+    } else {
+      if (madvise((void *)page, PAGE, MADV_DONTNEED)) j->failures += 1000000;
+      for (int i = 0; i < PAGE; i += 512) j->failures += page[i] != 0;
+    }
+    pthread_barrier_wait(&barrier);
+    if (j->number % 2 == 0) j->failures += page[0] != 0;
+  }
+  return 0;
+}
+
 static void run_jobs(void *(*body)(void *), int threads) {
   struct job jobs[MAX_THREADS] = {0};
   long failures = 0;
+  pthread_barrier_init(&barrier, 0, threads);
   for (int i = 0; i < threads; i++) {
+    jobs[i].number = i;
     jobs[i].seed = i * 7919;
     jobs[i].first = page_count * i / threads;
     jobs[i].end = page_count * (i + 1) / threads;
@@ -211,6 +234,8 @@ int main(int argc, char **argv) {
       run_jobs(storm, a);
     } else if (sscanf(line, "churn %ld", &a) == 1) {
       run_jobs(churn, a);
+    } else if (sscanf(line, "race %ld", &a) == 1) {
+      run_jobs(race, a);
     } else if (sscanf(line, "wait %ld", &a) == 1) { // touches a page on a thread that may wait long
       waiting.first = a;
       if (pthread_create(&waiting.thread, 0, touch_one, &waiting)) die("pthread_create");

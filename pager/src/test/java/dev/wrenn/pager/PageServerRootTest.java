@@ -304,6 +304,21 @@ class PageServerRootTest {
     }
 
     @Test
+    void a_page_given_back_while_its_neighbours_are_first_touched_stays_zero() throws IOException {
+        int pages = 32_768;
+        try (var memory = TestMemory.full(pages);
+                var server = serve(memory, 2_000, 2_001, 2_002);
+                var vmm = start(Mode.LAZY, all(memory))) {
+            assertThat(vmm.ask("race 8")).isEqualTo("0");
+            var captured = Captured.of(server);
+
+            assertThat(captured.written).isEmpty();
+            assertThat(captured.zeroed).hasSize(pages / 16 * 4);
+        }
+        assertThat(failures).isEmpty();
+    }
+
+    @Test
     void a_vmm_that_tracks_nothing_is_served_and_captured_whole() throws IOException {
         try (var memory = TestMemory.striped(64, 16);
                 var server = serve(memory);
