@@ -19,7 +19,7 @@ import java.util.Optional;
  *
  * @param pid the VMM
  * @param source absent for a VM that was booted
- * @param removed given back and not mapped again yet
+ * @param removed given back at some time; those that are mapped again speak for themselves
  */
 record Capture(long pid, GuestMemory memory, Optional<PageSource> source, BitSet removed) {
     private static final int PAGE = PageSource.PAGE_BYTES;

@@ -32,8 +32,6 @@ final class FaultLoop implements Uffd.Events, Resource {
     private static final int PROCESS = 1;
     private static final int STOP = 2;
     private static final Duration SHORT_WAIT = Duration.ofMillis(1);
-    private static final int ZERO_PIECE_PAGES = 512;
-    private static final int ZERO_PASSES = 1_000;
 
     private final GuestMemory memory;
     private final PageSource source;
@@ -43,6 +41,7 @@ final class FaultLoop implements Uffd.Events, Resource {
     private final PagerCounters counters;
     private final PagerConfig config;
     private final Installer installer;
+    private final ZeroPasses zeroPasses;
     private final Stopwatch watch = Stopwatch.start();
     private final BitSet installed; // clusters that were installed whole
     private final int clusterCount;
@@ -54,9 +53,6 @@ final class FaultLoop implements Uffd.Events, Resource {
     private long unaskedZeroes;
     private long unaskedPresent; // not duplicates: nobody asked twice
     private int fillCluster;
-    private int zeroAt; // where the search for removed pages goes on
-    private int zeroPasses = ZERO_PASSES; // how often it was in vain; at the limit it rests
-    private boolean zeroingWaits;
 
     FaultLoop(
             GuestMemory memory,
@@ -75,6 +71,7 @@ final class FaultLoop implements Uffd.Events, Resource {
         this.counters = counters;
         this.config = config;
         this.installer = new Installer(uffd, source, removed);
+        this.zeroPasses = new ZeroPasses(memory, installer.uffd());
         this.clusterCount =
                 Math.toIntExact((source.pageCount() + CLUSTER_PAGES - 1) / CLUSTER_PAGES);
         this.installed = new BitSet(clusterCount);
@@ -115,15 +112,21 @@ final class FaultLoop implements Uffd.Events, Resource {
     }
 
     private void await(Poll poll) {
-        if (pendingCount > 0 || plan.isPrimed() || (isZeroing() && !zeroingWaits)) {
+        if (pendingCount > 0 || plan.isPrimed() || isZeroPassDue()) {
             poll.isReady();
-        } else if (plan.isUnfinished() || isZeroing()) {
+        } else if (plan.isUnfinished()) {
             poll.await(SHORT_WAIT);
+        } else if (!zeroPasses.isSettled()) {
+            poll.await(Duration.ofNanos(zeroPasses.waitNanos()));
         } else if (fillCluster < clusterCount) {
             poll.await(config.fillPause());
         } else {
             poll.await();
         }
+    }
+
+    private boolean isZeroPassDue() {
+        return !zeroPasses.isSettled() && zeroPasses.waitNanos() == 0;
     }
 
     @Override
@@ -191,10 +194,9 @@ final class FaultLoop implements Uffd.Events, Resource {
         var region = memory.at(hostAddress);
         long end = Math.min(endAddress, region.hostAddress() + region.sizeBytes());
         int first = Math.toIntExact(region.offsetOf(hostAddress) / PAGE);
-        removed.add(first, first + Math.toIntExact((end - hostAddress) / PAGE));
-        zeroAt = 0;
-        zeroPasses = 0;
-        zeroingWaits = false;
+        int last = first + Math.toIntExact((end - hostAddress) / PAGE);
+        removed.add(first, last);
+        zeroPasses.add(first, last);
     }
 
     /** One piece of whatever is most useful; short, because a fault may be waiting. */
@@ -203,8 +205,8 @@ final class FaultLoop implements Uffd.Events, Resource {
         long zeroes = installer.zeroedPages();
         if (plan.isPrimed()) {
             installPiece();
-        } else if (isZeroing()) {
-            zeroRemoved();
+        } else if (isZeroPassDue()) {
+            isGone |= !zeroPasses.step();
         } else if (!plan.isUnfinished() && fillCluster < clusterCount) {
             fill();
         }
@@ -245,57 +247,14 @@ final class FaultLoop implements Uffd.Events, Resource {
         return End.COMPLETE;
     }
 
-    private boolean isZeroing() {
-        return zeroPasses < ZERO_PASSES;
-    }
-
-    /**
-     * Maps the zero page where the VM has given pages back. The kernel drops them only after we
-     * have read of it, so this is tried until they are gone; pages that stay (MADV_FREE) are left
-     * alone in the end, and remembered.
-     */
-    private void zeroRemoved() {
-        int page = removed.next(zeroAt);
-        if (page < 0) {
-            zeroAt = 0;
-            zeroPasses = removed.isEmpty() ? ZERO_PASSES : zeroPasses + 1;
-            zeroingWaits = true;
-            return;
-        }
-        zeroingWaits = false;
-        int count = removed.sameFor(page, ZERO_PIECE_PAGES);
-        var region = regionOfPage(page);
-        count = (int) Math.min(count, region.endOffset() / PAGE - page);
-        switch (installer.uffd().zero(region.addressOf((long) page * PAGE), (long) count * PAGE)) {
-            case DONE -> forget(page, count);
-            case PARTIAL -> forget(page, (int) (installer.uffd().installedBytes() / PAGE));
-            case PRESENT -> zeroAt = page + count;
-            case AGAIN, UNTRACKED -> zeroingWaits = true;
-            case GONE -> isGone = true;
-        }
-    }
-
-    private void forget(int page, int count) {
-        removed.clear(page, page + count);
-        zeroAt = page + count;
-    }
-
-    private MemoryRegion regionOfPage(int page) {
-        for (var region : memory.regions()) {
-            if ((long) page * PAGE < region.endOffset()) {
-                return region;
-            }
-        }
-        throw new WrennException(Kind.BUG, "a removed page lies in no region");
-    }
-
     private void publish() {
         counters.publish(
                 faults,
                 installer.copiedPages() - unaskedCopies,
                 installer.zeroedPages() - unaskedZeroes,
                 unaskedCopies + unaskedZeroes,
-                installer.presentPages() - unaskedPresent);
+                installer.presentPages() - unaskedPresent,
+                zeroPasses.isSettled());
     }
 
     @Override

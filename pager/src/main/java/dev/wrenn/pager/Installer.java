@@ -95,9 +95,6 @@ final class Installer implements Resource {
             case Run.Zero _ -> zeroed += pages;
             case Run.Stored _ -> copied += pages;
         }
-        if (!removed.isEmpty()) {
-            removed.clear(page, page + pages);
-        }
         return page + pages;
     }
 

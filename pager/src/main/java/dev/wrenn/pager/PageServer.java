@@ -219,9 +219,9 @@ public final class PageServer implements Resource {
         return touches.workingSet();
     }
 
-    /** Pages given back by the VM that its page tables do not show as zero yet. */
-    int removedPages() {
-        return removed.copy().cardinality();
+    /** Whether the page tables of the VM alone tell which pages it has given back. */
+    boolean isSettled() {
+        return counters.isSettled();
     }
 
     /** Ends the recording of first touches. */

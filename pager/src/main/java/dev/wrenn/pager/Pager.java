@@ -144,7 +144,7 @@ public final class Pager {
      *
      * <p>Its working set is what was resident when it was taken over, in no particular order, and
      * what faults from then on. Pages that the VM gave back are zero in its page tables; one that
-     * it gave back in the very moment of that death is served again as it was.
+     * it gave back in the last moments before that death may be served again as it was.
      *
      * @param vmm the VMM
      * @param regions as that server knew them

@@ -8,17 +8,30 @@ final class PagerCounters {
     private volatile long zeroPages;
     private volatile long prefetchedPages;
     private volatile long duplicates;
+    private volatile boolean isSettled = true;
 
     ServiceTimes times() {
         return times;
     }
 
-    void publish(long faultsNow, long copied, long zeroed, long prefetched, long duplicate) {
+    void publish(
+            long faultsNow,
+            long copied,
+            long zeroed,
+            long prefetched,
+            long duplicate,
+            boolean settled) {
         faults = faultsNow;
         copiedPages = copied;
         zeroPages = zeroed;
         prefetchedPages = prefetched;
         duplicates = duplicate;
+        isSettled = settled;
+    }
+
+    /** Whether the VM's page tables show all pages it gave back as zero, as far as can be. */
+    boolean isSettled() {
+        return isSettled;
     }
 
     PagerStats read() {

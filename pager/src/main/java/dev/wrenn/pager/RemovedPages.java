@@ -3,12 +3,10 @@ package dev.wrenn.pager;
 import java.util.BitSet;
 
 /**
- * Guest pages that the VM has given back and that do not read as zero in its page tables yet.
- *
- * <p>The page tables are the truth: as soon as the kernel has dropped a page, the fault loop maps
- * the zero page there, so that the fact survives the loop's process. Until then it is kept here.
- * Almost always empty: only a VM with a balloon gives pages back. Written by the fault loop, read
- * by a capture.
+ * Guest pages that the VM has given back at some time: whatever the snapshot holds there, from then
+ * on they start as zero. They stay here even once the zero page is mapped, because the kernel drops
+ * a page at some moment after it has told us, and may drop what was just mapped. Almost always
+ * empty: only a VM with a balloon gives pages back. Written by the fault loop, read by a capture.
  */
 final class RemovedPages {
     private final BitSet pages = new BitSet();
@@ -30,18 +28,7 @@ final class RemovedPages {
 
     synchronized void add(int firstPage, int endPage) {
         pages.set(firstPage, endPage);
-        any = !pages.isEmpty();
-    }
-
-    /** They are mapped again. */
-    synchronized void clear(int firstPage, int endPage) {
-        pages.clear(firstPage, endPage);
-        any = !pages.isEmpty();
-    }
-
-    /** The first removed page from that one on, or -1. */
-    synchronized int next(int page) {
-        return pages.nextSetBit(page);
+        any = true;
     }
 
     synchronized BitSet copy() {

@@ -102,7 +102,7 @@ class PageServerLifeRootTest {
             vmm.remove(32, 3);
             Eventually.holds(LIMIT, () -> assertThat(Captured.of(server).zeroed).hasSize(3));
             // The zero pages are in the page tables when nothing of it is left in the server.
-            Eventually.within(LIMIT, () -> server.removedPages() == 0);
+            Eventually.within(LIMIT, server::isSettled);
             memory.damaged(101);
             assertThat(vmm.ask("wait 100")).isEqualTo("ok");
             Eventually.within(LIMIT, () -> !lost.isEmpty());

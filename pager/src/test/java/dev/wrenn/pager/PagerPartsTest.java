@@ -230,10 +230,7 @@ class PagerPartsTest {
         assertThat(removed.sameFor(12, 100)).isEqualTo(8);
         assertThat(removed.sameFor(12, 3)).isEqualTo(3);
         assertThat(removed.sameFor(20, 7)).isEqualTo(7);
-        removed.clear(10, 19);
-        assertThat(removed.next(0)).isEqualTo(19);
-        removed.clear(19, 20);
-        assertThat(removed.isEmpty()).isTrue();
-        assertThat(removed.next(0)).isEqualTo(-1);
+        assertThat(removed.contains(19)).isTrue();
+        assertThat(removed.contains(20)).isFalse();
     }
 }
