@@ -92,6 +92,18 @@ run_tests_of() {
     closing_lines "$1"
 }
 
+# Runs the tests of all modules, those after a module with failures too.
+test_java() {
+    rm -rf "$root"/*/target/surefire-reports
+    maven -Dmaven.test.failure.ignore=true verify
+    local failed
+    failed=$(cd "$root" && grep -lE '<(failure|error)[ >]' ./*/target/surefire-reports/*.xml || true)
+    if [ -n "$failed" ]; then
+        printf 'Tests failed, see:\n%s\n' "$failed"
+        return 1
+    fi
+}
+
 run_test() {
     need_linux
     need_root test
@@ -102,7 +114,7 @@ run_test() {
     build_guest
     export WRENN_GUEST_DIR=$guest_dist
     export WRENN_TEST_CACHE=${WRENN_TEST_CACHE:-/var/cache/wrenn-test}
-    run_tests_of "Testing the Java modules" maven -fae verify
+    run_tests_of "Testing the Java modules" test_java
     run_tests_of "Testing the guest agent" cargo_in_guest test --workspace
     if [ -x "$root/e2e/run" ]; then
         run_tests_of "Testing through the API with the Python SDK" "$root/e2e/run"

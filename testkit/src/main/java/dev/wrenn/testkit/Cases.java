@@ -45,11 +45,14 @@ public final class Cases {
 
         /** A number from low to high, both possible. */
         public int between(int low, int high) {
-            return (int) (low + (long) (random.nextDouble() * ((long) high - low + 1)));
+            return Math.toIntExact(between((long) low, high));
         }
 
         /** A number from low to high, both possible; the bounds themselves come up often. */
         public long between(long low, long high) {
+            if (low > high) {
+                throw new IllegalArgumentException("no number from " + low + " to " + high);
+            }
             return switch (random.nextInt(16)) {
                 case 0 -> low;
                 case 1 -> high;
