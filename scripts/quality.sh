@@ -97,7 +97,7 @@ test_java() {
     rm -rf "$root"/*/target/surefire-reports
     maven -Dmaven.test.failure.ignore=true verify
     local failed
-    failed=$(cd "$root" && grep -lE '<(failure|error)[ >]' ./*/target/surefire-reports/*.xml || true)
+    failed=$(grep -lE '<(failure|error)[ >]' "$root"/*/target/surefire-reports/*.xml || true)
     if [ -n "$failed" ]; then
         printf 'Tests failed, see:\n%s\n' "$failed"
         return 1

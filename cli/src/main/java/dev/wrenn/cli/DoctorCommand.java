@@ -36,6 +36,7 @@ final class DoctorCommand implements Callable<Integer> {
         findings.add(MachineChecks.root());
         findings.add(MachineChecks.qemu());
         findings.add(MachineChecks.firecracker());
+        findings.add(MachineChecks.vmm());
         findings.add(MachineChecks.userfaultfd());
         findings.addAll(MachineChecks.network());
         findings.add(MachineChecks.disk(folder.path()));

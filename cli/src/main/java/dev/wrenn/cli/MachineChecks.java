@@ -3,9 +3,11 @@ package dev.wrenn.cli;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.CommandFailed;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.LinuxException;
 import dev.wrenn.linux.Reflink;
 import dev.wrenn.linux.UserfaultSupport;
+import dev.wrenn.vmm.choice.VmmSelection;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -39,6 +41,24 @@ final class MachineChecks {
                         "qemu",
                         "qemu-system-x86_64 is not installed",
                         "`wrenn up` installs it, or: apt-get install qemu-system-x86"));
+    }
+
+    /** Which VMM capsules get, found out by running a guest of a few instructions. */
+    static Finding vmm() {
+        try {
+            var probe = VmmSelection.probe();
+            var why = String.join("; ", probe.reasons());
+            return switch (probe.kind()) {
+                case QEMU_KVM -> Finding.ok("vmm", "QEMU with KVM: " + why);
+                case QEMU_TCG ->
+                        Finding.note(
+                                "vmm",
+                                "QEMU with TCG: " + why,
+                                "a machine with working KVM runs capsules at full speed");
+            };
+        } catch (WrennException e) {
+            return Finding.failed("vmm", "no VMM runs here: " + e.shownMessage(), "see qemu above");
+        }
     }
 
     static Finding firecracker() {

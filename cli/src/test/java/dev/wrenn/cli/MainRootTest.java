@@ -61,6 +61,7 @@ class MainRootTest {
                         "root",
                         "qemu",
                         "firecracker",
+                        "vmm",
                         "userfaultfd",
                         "netns",
                         "tun",

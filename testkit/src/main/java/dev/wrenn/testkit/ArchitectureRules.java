@@ -319,7 +319,10 @@ public final class ArchitectureRules {
                                 || type.isAssignableTo(Map.class)));
     }
 
-    /** A13, first half: our failures have one parent. */
+    /**
+     * A13, first half: our failures have one parent. A checked exception of one package is none:
+     * the compiler sees to it that it is translated.
+     */
     static ArchRule typedFailures() {
         return classes()
                 .that(
@@ -327,7 +330,10 @@ public final class ArchitectureRules {
                                 "are failures of ours",
                                 type ->
                                         type.getPackageName().startsWith(ROOT)
-                                                && type.isAssignableTo(Throwable.class)))
+                                                && type.isAssignableTo(Throwable.class)
+                                                && (type.isAssignableTo(RuntimeException.class)
+                                                        || type.getModifiers()
+                                                                .contains(JavaModifier.PUBLIC))))
                 .should()
                 .beAssignableTo("dev.wrenn.base.WrennException")
                 .as("A13 failures extend WrennException");
