@@ -9,22 +9,14 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.security.SecureRandom;
-import java.util.HexFormat;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
 /** The first API key of a data folder, made once and readable by its owner only. */
 final class ApiKeyFile {
     private static final Pattern FORMAT = Pattern.compile("wrn_[0-9a-f]{32}");
-    private static final int RANDOM_BYTES = 16;
 
     private ApiKeyFile() {}
-
-    /** The key; made if there is none. */
-    static Secret readOrMake(Path file) {
-        return read(file).orElseGet(() -> make(file));
-    }
 
     /** The key, if it was made. */
     static Optional<Secret> read(Path file) {
@@ -45,10 +37,8 @@ final class ApiKeyFile {
         return Optional.of(new Secret(text));
     }
 
-    private static Secret make(Path file) {
-        var bytes = new byte[RANDOM_BYTES];
-        new SecureRandom().nextBytes(bytes);
-        var key = "wrn_" + HexFormat.of().formatHex(bytes);
+    /** Keeps a key where only the owner can read it; an older one is replaced. */
+    static void write(Path file, Secret key) {
         var aside = file.resolveSibling(file.getFileName() + ".new");
         try {
             Files.deleteIfExists(aside);
@@ -56,11 +46,10 @@ final class ApiKeyFile {
                     aside,
                     PosixFilePermissions.asFileAttribute(
                             PosixFilePermissions.fromString("rw-------")));
-            Files.writeString(aside, key + "\n");
+            Files.writeString(aside, key.reveal() + "\n");
             Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "cannot keep the API key in " + file, e);
         }
-        return new Secret(key);
     }
 }

@@ -11,6 +11,8 @@ import picocli.CommandLine.Command;
 @Command(
         name = "wrenn",
         subcommands = {
+            UpCommand.class,
+            DemoCommand.class,
             DownCommand.class,
             StatusCommand.class,
             KeyCommand.class,

@@ -52,8 +52,12 @@ final class Options {
             DataFolder folder, Map<String, String> environment, Map<String, String> flags) {
         var all = new LinkedHashMap<>(settings);
         all.putAll(flags);
+        // Set by the script, which builds them; commands that run no guest do without.
+        var guestFiles = Path.of(System.getProperty("wrenn.guest-files", ""));
         return WrennConfig.read(
-                all, environment, folder.configuration(), fileText(folder.configuration()));
+                folder,
+                guestFiles.toAbsolutePath(),
+                new WrennConfig.Sources(all, environment, fileText(folder.configuration())));
     }
 
     private static Optional<String> fileText(Path file) {

@@ -1,8 +1,12 @@
 package dev.wrenn.cli;
 
+import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.ConfigSource;
 import dev.wrenn.base.Secret;
+import dev.wrenn.control.ControlConfig;
+import dev.wrenn.host.HostConfig;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -13,10 +17,16 @@ import java.util.Optional;
  *
  * @param listen where the server listens
  * @param databaseUrl an external PostgreSQL; none means the embedded one
+ * @param limits what the control plane allows
+ * @param host the host agent's settings
  * @param effective every setting as it came out, secrets hidden, for the log
  */
 record WrennConfig(
-        ListenAddress listen, Optional<Secret> databaseUrl, Map<String, String> effective) {
+        ListenAddress listen,
+        Optional<Secret> databaseUrl,
+        ControlConfig limits,
+        HostConfig host,
+        Map<String, String> effective) {
     private static final List<String> SECTIONS = List.of("server", "database", "host", "limits");
 
     /** Variables with names of their own. */
@@ -24,23 +34,92 @@ record WrennConfig(
             Map.of("WRENN_LISTEN", "server.listen", "DATABASE_URL", "database.url");
 
     /**
+     * Where settings are.
+     *
+     * @param flags from the command line, by full key
+     * @param environment all variables
+     * @param file the configuration file's text, if there is one
+     */
+    record Sources(
+            Map<String, String> flags, Map<String, String> environment, Optional<String> file) {}
+
+    /**
      * Reads them.
      *
+     * @param guestFiles folder of the guest agent and the shim
      * @throws dev.wrenn.base.ConfigInvalid with all problems at once
      */
-    static WrennConfig read(
-            Map<String, String> flags,
-            Map<String, String> environment,
-            Path file,
-            Optional<String> fileText) {
+    static WrennConfig read(DataFolder folder, Path guestFiles, Sources sources) {
         var layers = new ArrayList<ConfigSource.Layer>();
-        layers.add(new ConfigSource.Layer("command line", flags));
-        layers.add(ConfigSource.environment(environment, SECTIONS, ALIASES));
-        fileText.ifPresent(text -> layers.add(ConfigSource.text(file.toString(), text)));
+        layers.add(new ConfigSource.Layer("command line", sources.flags()));
+        layers.add(ConfigSource.environment(sources.environment(), SECTIONS, ALIASES));
+        sources.file()
+                .ifPresent(text ->
+                        layers.add(ConfigSource.text(folder.configuration().toString(), text)));
         var source = new ConfigSource(layers);
         var listen = source.read("server.listen", ListenAddress.DEFAULT, ListenAddress::parse);
         var databaseUrl = source.secret("database.url");
+        var limits = limits(source);
+        var host =
+                host(
+                        source,
+                        HostConfig.of(
+                                folder.path(),
+                                guestFiles.resolve("libwrenn_uffd_shim.so"),
+                                guestFiles.resolve("wrenn-guest-agent")));
         source.done();
-        return new WrennConfig(listen, databaseUrl, source.effective());
+        return new WrennConfig(listen, databaseUrl, limits, host, source.effective());
+    }
+
+    private static ControlConfig limits(ConfigSource source) {
+        var usual = ControlConfig.DEFAULTS;
+        int maxVcpus = source.count("limits.max-vcpus", usual.maxVcpus());
+        var minMemory = source.size("limits.min-memory", ByteSize.mib(usual.minMemoryMb()));
+        var maxMemory = source.size("limits.max-memory", ByteSize.mib(usual.maxMemoryMb()));
+        var maxTimeout =
+                source.duration("limits.max-timeout", Duration.ofSeconds(usual.maxTimeoutSec()));
+        int perTeam = source.count("limits.capsules-per-team", usual.capsulesPerTeam());
+        var maxJson = source.size("limits.max-json-body", new ByteSize(usual.maxJsonBytes()));
+        return source.build(
+                "limits",
+                usual,
+                () ->
+                        new ControlConfig(
+                                maxVcpus,
+                                toInt("min-memory", minMemory.toMib()),
+                                toInt("max-memory", maxMemory.toMib()),
+                                maxTimeout.toSeconds(),
+                                perTeam,
+                                toInt("max-json-body", maxJson.bytes())));
+    }
+
+    private static int toInt(String key, long value) {
+        if (value > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(key + " is too large");
+        }
+        return (int) value;
+    }
+
+    private static HostConfig host(ConfigSource source, HostConfig usual) {
+        var volumeSize = source.size("host.volume-size", usual.volumeSize());
+        int poolSlots = source.count("host.pool-slots", usual.poolSlots());
+        int maxSlots = source.count("host.max-slots", usual.maxSlots());
+        var startLimit = source.duration("host.start-limit", usual.startLimit());
+        var bootLimit = source.duration("host.boot-limit", usual.bootLimit());
+        var pauseLimit = source.duration("host.pause-limit", usual.pauseLimit());
+        return source.build(
+                "host",
+                usual,
+                () ->
+                        new HostConfig(
+                                usual.dataFolder(),
+                                usual.shim(),
+                                usual.agent(),
+                                volumeSize,
+                                poolSlots,
+                                maxSlots,
+                                startLimit,
+                                bootLimit,
+                                pauseLimit));
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.Kind;
+import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -42,26 +43,25 @@ class DataFolderTest {
     }
 
     @Test
-    void the_api_key_is_made_once_and_hidden_from_others() throws IOException {
+    void the_api_key_is_kept_and_hidden_from_others() throws IOException {
         var file = folder().apiKey();
         assertThat(ApiKeyFile.read(file)).isEmpty();
+        var key = new Secret("wrn_0123456789abcdef0123456789abcdef");
 
-        var made = ApiKeyFile.readOrMake(file);
+        ApiKeyFile.write(file, key);
 
-        assertThat(made.reveal()).matches("wrn_[0-9a-f]{32}");
-        assertThat(ApiKeyFile.readOrMake(file)).isEqualTo(made);
+        assertThat(ApiKeyFile.read(file)).contains(key);
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
                 .isEqualTo("rw-------");
     }
 
     @Test
-    void a_file_that_holds_no_key_is_not_replaced() throws IOException {
+    void a_file_that_holds_no_key_is_refused() throws IOException {
         var file = Files.writeString(folder().apiKey(), "wrn_short");
 
-        assertThatThrownBy(() -> ApiKeyFile.readOrMake(file))
+        assertThatThrownBy(() -> ApiKeyFile.read(file))
                 .isInstanceOfSatisfying(
                         WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.CORRUPT));
-        assertThat(file).hasContent("wrn_short");
     }
 
     @Test

@@ -12,7 +12,10 @@ import org.junit.jupiter.api.Test;
 class WrennConfigTest {
     private static WrennConfig read(
             Map<String, String> flags, Map<String, String> environment, String file) {
-        return WrennConfig.read(flags, environment, Path.of("wrenn.conf"), Optional.of(file));
+        return WrennConfig.read(
+                new DataFolder(Path.of("/data")),
+                Path.of("/guest"),
+                new WrennConfig.Sources(flags, environment, Optional.of(file)));
     }
 
     @Test
@@ -21,6 +24,35 @@ class WrennConfigTest {
 
         assertThat(config.listen()).isEqualTo(ListenAddress.DEFAULT);
         assertThat(config.databaseUrl()).isEmpty();
+    }
+
+    @Test
+    void limits_and_host_settings_reach_their_owners() {
+        var config =
+                read(
+                        Map.of("limits.max-vcpus", "2"),
+                        Map.of("WRENN_LIMITS_MAX_MEMORY", "2GiB"),
+                        "[host]\npool-slots = 5\nboot-limit = 20s\n[limits]\nmax-timeout = 1h\n");
+
+        assertThat(config.limits().maxVcpus()).isEqualTo(2);
+        assertThat(config.limits().maxMemoryMb()).isEqualTo(2048);
+        assertThat(config.limits().maxTimeoutSec()).isEqualTo(3600);
+        assertThat(config.host().poolSlots()).isEqualTo(5);
+        assertThat(config.host().bootLimit()).hasSeconds(20);
+        assertThat(config.host().dataFolder()).isEqualTo(Path.of("/data"));
+        assertThat(config.host().agent()).isEqualTo(Path.of("/guest/wrenn-guest-agent"));
+    }
+
+    @Test
+    void what_the_owners_refuse_is_reported_with_everything_else() {
+        assertThatThrownBy(() ->
+                        read(
+                                Map.of(),
+                                Map.of(),
+                                "[limits]\nmax-vcpus = 0\n[host]\npool-slots = 0\nx = 1\n"))
+                .isInstanceOfSatisfying(
+                        ConfigInvalid.class, e -> assertThat(e.problems()).hasSize(3))
+                .hasMessageContaining("[limits]: max-vcpus");
     }
 
     @Test
