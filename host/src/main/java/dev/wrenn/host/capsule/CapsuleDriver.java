@@ -50,6 +50,7 @@ final class CapsuleDriver implements Resource {
     private final Loop thread;
     private volatile CapsuleState state;
     private volatile CapsuleRecord record;
+    private volatile Measurements measured = Measurements.NONE;
     private volatile boolean stopped;
     private Duration retryAfter = FIRST_RETRY; // driver thread only
     private volatile Instant expiryNotBefore = Instant.EPOCH;
@@ -82,8 +83,13 @@ final class CapsuleDriver implements Resource {
         this.thread = Loop.once("capsule-" + id, this::drive);
     }
 
-    /** Starts the VM from the template's snapshot; on failure the capsule is gone. */
-    HostCapsule create(SnapshotId from, Secret authority) {
+    /**
+     * Starts the VM from the template's snapshot; on failure the capsule is gone.
+     *
+     * @param bootMillis what the boot behind that snapshot took, 0 if nobody knows
+     */
+    HostCapsule create(SnapshotId from, Secret authority, long bootMillis) {
+        measured = measured.booted(bootMillis);
         return call("create", () -> createNow(from, authority));
     }
 
@@ -157,15 +163,16 @@ final class CapsuleDriver implements Resource {
                 now.hostAddress(),
                 Instant.ofEpochMilli(now.startedAtMillis()),
                 lastActive,
-                Map.of(
-                        "kernel_version",
-                        machinery.images().kernelVersion(),
-                        "vmm_version",
-                        machinery.vmm().version(),
-                        "agent_version",
-                        HostConfig.VERSION,
-                        "guest_agent_version",
-                        HostConfig.VERSION),
+                measured.and(
+                        Map.of(
+                                "kernel_version",
+                                machinery.images().kernelVersion(),
+                                "vmm_version",
+                                machinery.vmm().version(),
+                                "agent_version",
+                                HostConfig.VERSION,
+                                "guest_agent_version",
+                                HostConfig.VERSION)),
                 now.reason());
     }
 
@@ -230,6 +237,7 @@ final class CapsuleDriver implements Resource {
         record =
                 record.started(
                         machinery.clock().millis(), run.slot().hostAddress().getHostAddress());
+        measured = measured.started(run.vm().process().pid(), run.pages().stats());
         expiryNotBefore = Instant.EPOCH;
         expiryAsked = false;
         retryAfter = FIRST_RETRY;
@@ -249,6 +257,7 @@ final class CapsuleDriver implements Resource {
                 var saved = record.saved(snapshot.id().toString(), why);
                 machinery.journal().write(saved, Durability.SYNCED);
                 record = saved;
+                measured = measured.saved(snapshot.writtenBytes());
                 // From here on the capsule is safe; the VM is not needed any more.
                 run.endSessions(CapsuleRefusal.gone(id.text(), "paused"));
                 closeLogged(run, "pause");

@@ -100,7 +100,7 @@ public final class Capsules implements Resource {
         }
         try {
             machinery.journal().write(record, Durability.BUFFERED);
-            return driver.create(start.snapshot(), start.token());
+            return driver.create(start.snapshot(), start.token(), start.bootMillis());
         } catch (WrennException e) {
             drivers.remove(id, driver);
             throw e;

@@ -26,6 +26,9 @@ public final class ColdBoot {
     private static final Logger LOG = LoggerFactory.getLogger(ColdBoot.class);
     private static final Duration WARM_UP_LIMIT = Duration.ofSeconds(60);
 
+    /** Where a booted snapshot's manifest says how long that boot took until the agent answered. */
+    public static final String BOOT_MS = "boot_ms";
+
     private final Machinery machinery;
     private final ResumePath resumePath;
     private final PausePath pausePath;
@@ -50,6 +53,7 @@ public final class ColdBoot {
         var watch = Deadline.after(machinery.config().bootLimit());
         Snapshot snapshot;
         try (var run = boot(name, template, rootDisk, vcpus, memory, token, watch)) {
+            var bootMillis = watch.limit().minus(watch.left()).toMillis();
             warmUp(run);
             snapshot =
                     pausePath.save(
@@ -58,7 +62,11 @@ public final class ColdBoot {
                                     template,
                                     vcpus,
                                     memory,
-                                    Map.of(PausePath.TOKEN, token.reveal())),
+                                    Map.of(
+                                            PausePath.TOKEN,
+                                            token.reveal(),
+                                            BOOT_MS,
+                                            Long.toString(bootMillis))),
                             Deadline.after(machinery.config().pauseLimit()));
         }
         learnWorkingSet(name, template, snapshot, token);

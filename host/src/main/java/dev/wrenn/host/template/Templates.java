@@ -47,8 +47,10 @@ public final class Templates {
      * @param token what the guest agent in it demands
      * @param vcpus shape in effect
      * @param memoryMb shape in effect
+     * @param bootMillis how long the boot behind it took, 0 if it was not booted
      */
-    public record Start(SnapshotId snapshot, Secret token, int vcpus, int memoryMb) {}
+    public record Start(
+            SnapshotId snapshot, Secret token, int vcpus, int memoryMb, long bootMillis) {}
 
     /**
      * The snapshot to start from; boots the shape first if it is new, which takes seconds.
@@ -140,7 +142,8 @@ public final class Templates {
                 snapshot.id(),
                 new Secret(manifest.attributes().getOrDefault("guest_token", "")),
                 manifest.vcpus(),
-                (int) manifest.memory().toMib());
+                (int) manifest.memory().toMib(),
+                Long.parseLong(manifest.attributes().getOrDefault(ColdBoot.BOOT_MS, "0")));
     }
 
     /** A new kernel or agent makes new shapes; what was booted from the old ones stays usable. */
