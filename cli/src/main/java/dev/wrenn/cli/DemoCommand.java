@@ -30,14 +30,14 @@ final class DemoCommand implements Callable<Integer> {
             description = "Where to serve if no server runs; also WRENN_LISTEN")
     private @Nullable String listen;
 
-    private record Target(String baseUrl, Secret key) {}
+    private record Target(String baseUrl, Secret key, String vmm) {}
 
     @Override
     public Integer call() {
         try (var undo = new UndoStack()) {
             var target = target(undo);
             var api = undo.hold(new ApiClient(target.baseUrl(), target.key()));
-            var story = undo.hold(new DemoStory(api, System.err::println));
+            var story = undo.hold(new DemoStory(api, target.vmm(), System.err::println));
             var report = story.run();
             options.print(
                     report,
@@ -53,13 +53,13 @@ final class DemoCommand implements Callable<Integer> {
             var key =
                     ApiKeyFile.read(new DataFolder(path).apiKey())
                             .orElseThrow(() -> Main.absent("there is no API key in " + path));
-            return new Target(running.get().baseUrl(), key);
+            return new Target(running.get().baseUrl(), key, running.get().vmm());
         }
         var folder = DataFolder.open(path);
         var flags = listen == null ? Map.<String, String>of() : Map.of("server.listen", listen);
         var config = options.config(folder, System.getenv(), flags);
         Logging.alsoTo(folder.logs());
         var serving = undo.hold(Serving.start(folder, config, TerminalProgress.onStandardError()));
-        return new Target(serving.baseUrl(), serving.key());
+        return new Target(serving.baseUrl(), serving.key(), serving.vmmName());
     }
 }

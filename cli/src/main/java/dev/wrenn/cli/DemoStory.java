@@ -27,6 +27,7 @@ final class DemoStory implements Resource {
     private static final String NOTE_TEXT = "written before the pause";
 
     private final ApiClient api;
+    private final String vmmName;
     private final Consumer<String> tell;
     private final Map<String, Boolean> checks = new LinkedHashMap<>();
     private String capsule = "";
@@ -40,8 +41,9 @@ final class DemoStory implements Resource {
         }
     }
 
-    DemoStory(ApiClient api, Consumer<String> tell) {
+    DemoStory(ApiClient api, String vmmName, Consumer<String> tell) {
         this.api = api;
+        this.vmmName = vmmName;
         this.tell = tell;
     }
 
@@ -109,7 +111,7 @@ final class DemoStory implements Resource {
                 coldBoot, resumeMillis, coldBoot / (double) Math.max(1, resumeMillis));
         return new DemoReport(
                 !checks.containsValue(false),
-                now.path("vmm_version").asText(),
+                vmmName,
                 new LinkedHashMap<>(checks),
                 coldBoot,
                 createMillis,

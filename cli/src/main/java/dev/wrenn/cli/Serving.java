@@ -57,6 +57,11 @@ final class Serving implements Resource {
         return key;
     }
 
+    /** What runs the capsules. */
+    String vmmName() {
+        return host.describe().vmm();
+    }
+
     /** What runs the capsules, and why. */
     String vmm() {
         return "%s: %s".formatted(host.describe().vmm(), host.describe().vmmReason());
