@@ -1,11 +1,10 @@
 //! Connects the host to a port of this machine, also one that listens on loopback only: the request
 //! is upgraded to a plain byte stream.
 
-use crate::connect::json_response;
+use crate::connect::refuse;
 use axum::body::Body;
 use axum::http::{header, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::TcpStream;
 
@@ -58,11 +57,4 @@ async fn connect(port: u16) -> Option<TcpStream> {
         }
     }
     None
-}
-
-fn refuse(status: StatusCode, message: &str) -> Response<Body> {
-    json_response(
-        status,
-        &json!({"code": status.as_u16(), "message": message}),
-    )
 }

@@ -1,191 +1,291 @@
-//! The Connect protocol as far as clients use it: unary JSON, and server streams of framed JSON.
+//! The Connect protocol: unary calls, and streams of framed messages, each as JSON or protobuf.
 //!
 //! Errors of a unary call are an HTTP status with a JSON body; errors of a stream are HTTP 200 with
 //! the error in the last frame, because clients ignore the body of any other status.
 
-use axum::body::Body;
+use crate::rpc_error::RpcError;
+use axum::body::{to_bytes, Body, BodyDataStream};
 use axum::http::{header, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::{json, Value};
 use std::time::Duration;
 
+const FLAG_COMPRESSED: u8 = 1;
 const FLAG_END: u8 = 2;
 const FRAME_HEADER_BYTES: usize = 5;
+/// Longest message of a call; files go by `/files`.
+const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 
-/// A call that failed, in the protocol's terms.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct RpcError {
-    code: &'static str,
-    message: String,
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// As text.
+    Json,
+    /// By field numbers.
+    Proto,
 }
 
-impl RpcError {
-    /// The request makes no sense as it is.
-    pub fn invalid(message: impl Into<String>) -> Self {
-        Self::new("invalid_argument", message)
-    }
+/// A message that comes in.
+pub trait Incoming: prost::Message + Default + DeserializeOwned {}
+impl<M: prost::Message + Default + DeserializeOwned> Incoming for M {}
 
-    /// What it names does not exist.
-    pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new("not_found", message)
-    }
+/// A message that goes out.
+pub trait Outgoing: prost::Message + Serialize + Send + 'static {}
+impl<M: prost::Message + Serialize + Send + 'static> Outgoing for M {}
 
-    /// What it would make exists.
-    pub fn already_exists(message: impl Into<String>) -> Self {
-        Self::new("already_exists", message)
-    }
-
-    /// This agent does not do that.
-    pub fn unimplemented(message: impl Into<String>) -> Self {
-        Self::new("unimplemented", message)
-    }
-
-    /// It should have worked.
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::new("internal", message)
-    }
-
-    /// The caller's limit has passed.
-    pub fn deadline_exceeded() -> Self {
-        Self::new("deadline_exceeded", "the time limit of the call has passed")
-    }
-
-    /// The user is not known.
-    pub fn unauthenticated(message: impl Into<String>) -> Self {
-        Self::new("unauthenticated", message)
-    }
-
-    /// A failed file operation.
-    pub fn of_io(what: &str, error: &std::io::Error) -> Self {
-        use std::io::ErrorKind;
-        let message = format!("{what}: {error}");
-        match error.kind() {
-            ErrorKind::NotFound => Self::not_found(message),
-            ErrorKind::AlreadyExists => Self::already_exists(message),
-            ErrorKind::PermissionDenied => Self::new("permission_denied", message),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Self::new("resource_exhausted", message)
-            }
-            ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
-                Self::invalid(message)
-            }
-            _ => Self::internal(message),
+impl Codec {
+    /// What a unary request is written in.
+    pub fn of_unary(headers: &HeaderMap) -> Option<Self> {
+        match content_type(headers).as_str() {
+            "application/json" => Some(Codec::Json),
+            "application/proto" => Some(Codec::Proto),
+            _ => None,
         }
     }
 
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
+    /// What a streaming request is written in.
+    pub fn of_stream(headers: &HeaderMap) -> Option<Self> {
+        match content_type(headers).as_str() {
+            "application/connect+json" => Some(Codec::Json),
+            "application/connect+proto" => Some(Codec::Proto),
+            _ => None,
         }
     }
 
-    fn status(&self) -> StatusCode {
-        let number = match self.code {
-            "invalid_argument" => 400,
-            "unauthenticated" => 401,
-            "permission_denied" => 403,
-            "not_found" => 404,
-            "already_exists" => 409,
-            "resource_exhausted" => 429,
-            "unimplemented" => 501,
-            "deadline_exceeded" => 504,
-            _ => 500,
+    fn decode<M: Incoming>(self, bytes: &[u8]) -> Result<M, RpcError> {
+        match self {
+            Codec::Proto => M::decode(bytes)
+                .map_err(|e| RpcError::invalid(format!("not the expected message: {e}"))),
+            Codec::Json if bytes.is_empty() => Ok(M::default()),
+            Codec::Json => serde_json::from_slice(bytes)
+                .or_else(|_| serde_json::from_value(without_nulls(serde_json::from_slice(bytes)?)))
+                .map_err(|e| RpcError::invalid(format!("not the expected JSON: {e}"))),
+        }
+    }
+
+    fn encode<M: Outgoing>(self, message: &M) -> Result<Vec<u8>, RpcError> {
+        match self {
+            Codec::Proto => Ok(message.encode_to_vec()),
+            Codec::Json => serde_json::to_vec(message)
+                .map_err(|e| RpcError::internal(format!("the answer cannot be written: {e}"))),
+        }
+    }
+
+    /// A message of a stream.
+    pub fn frame<M: Outgoing>(self, message: &M) -> Result<Bytes, RpcError> {
+        Ok(frame(0, &self.encode(message)?))
+    }
+
+    /// Answers a unary call.
+    pub fn reply<M: Outgoing>(self, result: Result<M, RpcError>) -> Response {
+        let kind = match self {
+            Codec::Json => "application/json",
+            Codec::Proto => "application/proto",
         };
-        StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        match result.and_then(|message| self.encode(&message)) {
+            Ok(bytes) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
+            Err(error) => json_response(error.status(), &error),
+        }
     }
 
-    fn json(&self) -> Value {
-        json!({"code": self.code, "message": self.message})
+    /// Answers a client stream: its one message, and the end.
+    pub fn reply_framed<M: Outgoing>(self, result: Result<M, RpcError>) -> Response {
+        match result.and_then(|message| self.frame(&message)) {
+            Ok(message) => {
+                let mut frames = message.to_vec();
+                frames.extend(end_frame());
+                self.stream_response(Body::from(frames))
+            }
+            Err(error) => self.failed_stream(&error),
+        }
     }
 
-    /// The frame that ends a stream with this error.
-    pub fn end_frame(&self) -> Bytes {
-        frame(FLAG_END, &json!({ "error": self.json() }))
+    /// Answers with a stream whose frames come from a body.
+    pub fn stream_response(self, frames: Body) -> Response {
+        let kind = match self {
+            Codec::Json => "application/connect+json",
+            Codec::Proto => "application/connect+proto",
+        };
+        ([(header::CONTENT_TYPE, kind)], frames).into_response()
+    }
+
+    /// Answers with a stream that fails before its first message.
+    pub fn failed_stream(self, error: &RpcError) -> Response {
+        self.stream_response(Body::from(error_frame(error)))
+    }
+
+    /// The message of a unary request.
+    pub async fn read_unary<M: Incoming>(self, body: Body) -> Result<M, RpcError> {
+        self.decode(&read_whole(body).await?)
+    }
+
+    /// The one message of a server-streaming request.
+    pub async fn read_framed<M: Incoming>(self, body: Body) -> Result<M, RpcError> {
+        let mut frames = Frames::new(self, body);
+        let message = frames.next().await?;
+        match (message, frames.next::<M>().await?) {
+            (Some(message), None) => Ok(message),
+            _ => Err(RpcError::invalid(
+                "the request is not exactly one framed message",
+            )),
+        }
     }
 }
 
-impl IntoResponse for RpcError {
-    fn into_response(self) -> Response {
-        json_response(self.status(), &self.json())
+/// The messages of a request as they arrive.
+pub struct Frames {
+    codec: Codec,
+    body: BodyDataStream,
+    buffer: BytesMut,
+    ended: bool,
+}
+
+impl Frames {
+    /// Of that body.
+    pub fn new(codec: Codec, body: Body) -> Self {
+        Self {
+            codec,
+            body: body.into_data_stream(),
+            buffer: BytesMut::new(),
+            ended: false,
+        }
+    }
+
+    /// The next message; none after the end.
+    pub async fn next<M: Incoming>(&mut self) -> Result<Option<M>, RpcError> {
+        if self.ended {
+            return Ok(None);
+        }
+        if !self.fill(FRAME_HEADER_BYTES).await? {
+            self.ended = true;
+            return if self.buffer.is_empty() {
+                Ok(None)
+            } else {
+                Err(cut_short())
+            };
+        }
+        let flags = self.buffer.get_u8();
+        let length = self.buffer.get_u32() as usize;
+        if length > MESSAGE_LIMIT_BYTES {
+            return Err(too_long());
+        }
+        if flags & FLAG_COMPRESSED != 0 {
+            return Err(RpcError::unimplemented("compressed messages"));
+        }
+        if !self.fill(length).await? {
+            return Err(cut_short());
+        }
+        let payload = self.buffer.split_to(length);
+        if flags & FLAG_END != 0 {
+            self.ended = true;
+            return Ok(None);
+        }
+        self.codec.decode(&payload).map(Some)
+    }
+
+    /// Whether that many bytes are there, waiting for them.
+    async fn fill(&mut self, length: usize) -> Result<bool, RpcError> {
+        while self.buffer.len() < length {
+            match self.body.next().await {
+                Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
+                Some(Err(error)) => {
+                    return Err(RpcError::invalid(format!("the request broke off: {error}")))
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 }
 
-/// Answer of a unary call.
-pub fn reply(result: Result<Value, RpcError>) -> Response {
-    match result {
-        Ok(message) => json_response(StatusCode::OK, &message),
-        Err(error) => error.into_response(),
+fn cut_short() -> RpcError {
+    RpcError::invalid("a frame is cut short")
+}
+
+fn too_long() -> RpcError {
+    RpcError::invalid(format!(
+        "a message has more than {MESSAGE_LIMIT_BYTES} bytes"
+    ))
+}
+
+/// A request's whole body.
+pub async fn read_whole(body: Body) -> Result<Bytes, RpcError> {
+    to_bytes(body, MESSAGE_LIMIT_BYTES)
+        .await
+        .map_err(|e| RpcError::invalid(format!("the request is too long or broke off: {e}")))
+}
+
+/// Protobuf's JSON mapping takes a null for an absent field.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, field)| !field.is_null())
+            .map(|(name, field)| (name, without_nulls(field)))
+            .collect(),
+        other => other,
     }
 }
 
-/// A JSON answer.
-pub fn json_response(status: StatusCode, body: &Value) -> Response {
-    (
+/// Refuses a request whose content type this method does not take.
+pub fn unsupported() -> Response {
+    let mut response = StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    response.headers_mut().insert(
+        header::HeaderName::from_static("accept-post"),
+        header::HeaderValue::from_static(
+            "application/json, application/proto, application/connect+json, \
+             application/connect+proto",
+        ),
+    );
+    response
+}
+
+/// A JSON answer of a plain route.
+pub fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// A failure of a plain route.
+pub fn refuse(status: StatusCode, message: &str) -> Response {
+    json_response(
         status,
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
+        &json!({"code": status.as_u16(), "message": message}),
     )
-        .into_response()
-}
-
-/// Answer of a stream whose frames come from a body.
-pub fn stream_response(body: Body) -> Response {
-    (
-        StatusCode::OK,
-        [(header::CONTENT_TYPE, "application/connect+json")],
-        body,
-    )
-        .into_response()
-}
-
-/// A stream that fails before its first message.
-pub fn failed_stream(error: &RpcError) -> Response {
-    stream_response(Body::from(error.end_frame()))
-}
-
-/// The message of a unary request.
-pub fn parse_unary(body: &[u8]) -> Result<Value, RpcError> {
-    if body.is_empty() {
-        return Ok(json!({}));
-    }
-    serde_json::from_slice(body).map_err(|e| RpcError::invalid(format!("not JSON: {e}")))
-}
-
-/// The one message of a server-streaming request.
-pub fn parse_framed(body: &[u8]) -> Result<Value, RpcError> {
-    let broken = || RpcError::invalid("the request is not one framed message");
-    let header = body.get(..FRAME_HEADER_BYTES).ok_or_else(broken)?;
-    if header[0] != 0 {
-        return Err(RpcError::unimplemented("compressed requests"));
-    }
-    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
-    let payload = &body[FRAME_HEADER_BYTES..];
-    if payload.len() != length {
-        return Err(broken());
-    }
-    parse_unary(payload)
-}
-
-/// A message of a stream.
-pub fn message_frame(message: &Value) -> Bytes {
-    frame(0, message)
 }
 
 /// The frame that ends a stream well.
 pub fn end_frame() -> Bytes {
-    frame(FLAG_END, &json!({}))
+    frame(FLAG_END, b"{}")
 }
 
-fn frame(flags: u8, message: &Value) -> Bytes {
-    let payload = message.to_string();
+/// The frame that ends a stream with an error; JSON in either codec.
+pub fn error_frame(error: &RpcError) -> Bytes {
+    frame(FLAG_END, json!({ "error": error }).to_string().as_bytes())
+}
+
+fn frame(flags: u8, payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(FRAME_HEADER_BYTES + payload.len());
     frame.put_u8(flags);
     frame.put_u32(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-    frame.put_slice(payload.as_bytes());
+    frame.put_slice(payload);
     frame.freeze()
+}
+
+/// The content type without its parameters.
+fn content_type(headers: &HeaderMap) -> String {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.split(';').next())
+        .map(|v| v.trim().to_ascii_lowercase())
+        .unwrap_or_default()
 }
 
 /// A header with a number of milliseconds or seconds.
@@ -207,25 +307,68 @@ pub fn is_on(headers: &HeaderMap, name: &str) -> bool {
     headers.get(name).is_some_and(|v| v == "1")
 }
 
-/// Text field under either of its two spellings.
-pub fn text<'a>(message: &'a Value, camel: &str, snake: &str) -> Option<&'a str> {
-    message
-        .get(camel)
-        .or_else(|| message.get(snake))
-        .and_then(Value::as_str)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{message_frame, parse_framed};
-    use serde_json::json;
+    use super::{frame, Codec, Frames};
+    use crate::messages::process::{Input, Selector, SendInputRequest, StartRequest};
+    use axum::body::Body;
+    use bytes::Bytes;
+    use prost::Message;
+
+    #[tokio::test]
+    async fn a_frame_that_is_cut_anywhere_is_an_error() {
+        let whole = frame(0, br#"{"process":{"cmd":"ls"}}"#);
+        let request: StartRequest = Codec::Json
+            .read_framed(Body::from(whole.clone()))
+            .await
+            .expect("whole");
+        assert_eq!(request.process.expect("process").cmd, "ls");
+        for length in 0..whole.len() {
+            let cut = Body::from(whole.slice(..length));
+            let read = Codec::Json.read_framed::<StartRequest>(cut).await;
+            assert!(read.is_err(), "{length} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_beyond_the_end_frame() {
+        let mut bytes = frame(0, b"{}").to_vec();
+        bytes.extend(frame(2, b"{}"));
+        bytes.extend(b"rubbish");
+        let mut frames = Frames::new(Codec::Json, Body::from(bytes));
+        assert!(frames
+            .next::<StartRequest>()
+            .await
+            .expect("first")
+            .is_some());
+        assert!(frames.next::<StartRequest>().await.expect("end").is_none());
+        assert!(frames.next::<StartRequest>().await.expect("end").is_none());
+    }
 
     #[test]
-    fn a_frame_reads_back() {
-        let frame = message_frame(&json!({"a": 1}));
-        assert_eq!(parse_framed(&frame).expect("whole"), json!({"a": 1}));
-        for length in 0..frame.len() {
-            assert!(parse_framed(&frame[..length]).is_err(), "{length} bytes");
-        }
+    fn nulls_unknown_fields_and_unpadded_bytes_are_read() {
+        let text = br#"{"process":{"pid":7,"x":1},"input":{"stdin":"aGk"},"new":null}"#;
+        let request: SendInputRequest = Codec::Json.decode(text).expect("lenient");
+        assert_eq!(
+            request.process.and_then(|p| p.selector),
+            Some(Selector::Pid(7))
+        );
+        assert_eq!(
+            request.input.and_then(|i| i.input),
+            Some(Input::Stdin(Bytes::from_static(b"hi")))
+        );
+        let start: StartRequest = Codec::Json
+            .decode(br#"{"process":{"cmd":"ls","args":null,"cwd":null},"tag":null}"#)
+            .expect("nulls");
+        assert_eq!(start.process.expect("process").args, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_binary_encoding_uses_the_documented_numbers() {
+        // {process: {pid: 7}, input: {stdin: "hi"}} by hand (protobuf.dev, "Encoding").
+        let bytes = [0x0a, 2, 0x08, 7, 0x12, 4, 0x0a, 2, b'h', b'i'];
+        let request: SendInputRequest = Codec::Proto.decode(&bytes).expect("valid");
+        assert_eq!(request.encode_to_vec(), bytes);
+        assert!(Codec::Proto.decode::<SendInputRequest>(&[0x0a, 9]).is_err());
     }
 }

@@ -1,32 +1,26 @@
-//! The processes that were started through the agent, their output and their end.
+//! One process that was started through the agent: who listens to it, and what it is sent.
 //!
-//! One supervising task owns each process. Its readers hand every chunk to all subscribers and wait
-//! for each: a slow subscriber slows the process down, nothing is dropped. Output that nobody
-//! listens to is discarded, so that a process never blocks for lack of a listener.
+//! Every chunk of output goes to all subscribers and waits for each: a slow subscriber slows the
+//! process down, nothing is dropped. Output that nobody listens to is discarded, so that a process
+//! never blocks for lack of a listener.
 
-use crate::reaper::{Exit, Reaper};
+use crate::messages::process::ProcessConfig;
+use crate::output::Output;
+use crate::reaper::Exit;
 use crate::scrollback::Scrollback;
-use crate::spawn::{self, Plan, SpawnError, Streams};
+use crate::spawn::{self, Streams};
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
-use tokio::sync::{mpsc, Mutex as AsyncMutex, Notify};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, Mutex as AsyncMutex};
 
 /// Chunks that wait for a subscriber before its process is slowed down.
 const BACKLOG: usize = 16;
-const PIPE_CHUNK_BYTES: usize = 32 << 10;
-const TERMINAL_CHUNK_BYTES: usize = 16 << 10;
-/// How long the end of a process is remembered for a late subscriber.
-const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// Where bytes were written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +42,17 @@ pub enum Event {
     End(Exit),
 }
 
-/// What the caller said of a process, for listings.
-#[derive(Clone, Debug, Default)]
-pub struct Description {
-    /// Program.
-    pub command: String,
-    /// Arguments.
-    pub arguments: Vec<String>,
-    /// Variables of the request.
-    pub variables: HashMap<String, String>,
-    /// Directory of the request.
-    pub directory: Option<String>,
-    /// Name to find it by.
-    pub tag: Option<String>,
-}
-
 /// A process, or its memory.
 pub struct Process {
     /// Its id.
     pub pid: i32,
-    /// What the caller said.
-    pub description: Description,
+    /// As it was asked for.
+    pub config: ProcessConfig,
+    /// Name to find it by.
+    pub tag: Option<String>,
     state: Mutex<State>,
     stdin: AsyncMutex<Option<pipe::Sender>>,
-    terminal: Option<AsyncFd<File>>,
+    pub(crate) terminal: Option<AsyncFd<File>>,
     input_order: AsyncMutex<()>,
 }
 
@@ -80,15 +61,6 @@ struct State {
     subscribers: Vec<mpsc::Sender<Event>>,
     scrollback: Option<Scrollback>,
     end: Option<Exit>,
-}
-
-/// Which process is meant.
-#[derive(Debug)]
-pub enum Selector {
-    /// By id.
-    Pid(i32),
-    /// By tag.
-    Tag(String),
 }
 
 /// Input that cannot be delivered.
@@ -102,109 +74,16 @@ pub enum InputError {
     Closed(io::Error),
 }
 
-/// All processes; thread-safe.
-#[derive(Default)]
-pub struct Processes {
-    table: Mutex<HashMap<i32, Arc<Process>>>,
-    reaper: Arc<Reaper>,
-}
-
-impl Processes {
-    /// With the reaper of this program.
-    pub fn new(reaper: Arc<Reaper>) -> Self {
-        Self {
-            table: Mutex::default(),
-            reaper,
-        }
-    }
-
-    /// Starts a process; the receiver hears everything from the first byte.
-    ///
-    /// `drain_grace`: how long output of left-over children is awaited after its end; for ever if
-    /// absent.
-    pub fn start(
-        self: &Arc<Self>,
-        plan: &Plan,
-        description: Description,
-        drain_grace: Option<Duration>,
-    ) -> Result<(Arc<Process>, mpsc::Receiver<Event>), SpawnError> {
-        let mut streams = None;
-        let (pid, exit) = self.reaper.start(|| {
-            let (pid, opened) = spawn::spawn(plan)?;
-            streams = Some(opened);
-            Ok::<_, SpawnError>(pid)
-        })?;
-        let failed = |e| SpawnError::Failed(plan.command.clone(), e);
-        let streams = streams.ok_or_else(|| failed(io::ErrorKind::Other.into()))?;
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        let (process, outputs) = Process::new(pid, description, streams, sender).map_err(failed)?;
-        self.lock().insert(pid, Arc::clone(&process));
-        let (table, supervised) = (Arc::clone(self), Arc::clone(&process));
-        tokio::spawn(async move {
-            supervise(&supervised, outputs, exit, drain_grace).await;
-            tokio::time::sleep(REMEMBERED).await;
-            table.forget(&supervised);
-        });
-        Ok((process, receiver))
-    }
-
-    /// Finds a live process, or one that ended a short while ago.
-    pub fn find(&self, selector: &Selector) -> Option<Arc<Process>> {
-        let table = self.lock();
-        match selector {
-            Selector::Pid(pid) => table.get(pid).cloned(),
-            Selector::Tag(tag) => {
-                let mut found: Vec<_> = table
-                    .values()
-                    .filter(|p| p.description.tag.as_deref() == Some(tag))
-                    .collect();
-                found.sort_by_key(|p| !p.is_alive());
-                found.first().map(|p| Arc::clone(p))
-            }
-        }
-    }
-
-    /// Those that live.
-    pub fn live(&self) -> Vec<Arc<Process>> {
-        let mut live: Vec<_> = self
-            .lock()
-            .values()
-            .filter(|p| p.is_alive())
-            .cloned()
-            .collect();
-        live.sort_by_key(|p| p.pid);
-        live
-    }
-
-    fn forget(&self, process: &Arc<Process>) {
-        let mut table = self.lock();
-        // Its id may have been given to another process meanwhile.
-        if table
-            .get(&process.pid)
-            .is_some_and(|p| Arc::ptr_eq(p, process))
-        {
-            table.remove(&process.pid);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, Arc<Process>>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A stream of a process that is read.
-enum Output {
-    Pipe(Channel, pipe::Receiver),
-    Terminal,
-}
-
 impl Process {
-    fn new(
+    /// Takes over a process that was just started; the receiver hears everything from its first
+    /// byte, once its outputs are read.
+    pub fn new(
         pid: i32,
-        description: Description,
+        config: ProcessConfig,
+        tag: Option<String>,
         streams: Streams,
-        first: mpsc::Sender<Event>,
-    ) -> io::Result<(Arc<Self>, Vec<Output>)> {
+    ) -> io::Result<(Arc<Self>, Vec<Output>, mpsc::Receiver<Event>)> {
+        let (first, receiver) = mpsc::channel(BACKLOG);
         let mut outputs = Vec::new();
         for (channel, stream) in [
             (Channel::Stdout, streams.stdout),
@@ -220,17 +99,18 @@ impl Process {
         }
         let process = Self {
             pid,
-            description,
+            config,
+            tag,
             state: Mutex::new(State {
                 subscribers: vec![first],
                 scrollback: terminal.is_some().then(Scrollback::default),
                 end: None,
             }),
-            stdin: AsyncMutex::new(streams.stdin.map(writer).transpose()?),
+            stdin: AsyncMutex::new(streams.stdin.map(pipe::Sender::from_owned_fd).transpose()?),
             terminal,
             input_order: AsyncMutex::new(()),
         };
-        Ok((Arc::new(process), outputs))
+        Ok((Arc::new(process), outputs, receiver))
     }
 
     /// Hears everything from now on; with `replay`, first what the terminal showed last.
@@ -314,7 +194,7 @@ impl Process {
     }
 
     /// Hands an event to every subscriber and waits for each; forgets those that left.
-    async fn publish(&self, event: Event) {
+    pub async fn publish(&self, event: Event) {
         let subscribers = {
             let mut state = self.lock();
             if let (Event::Output(Channel::Terminal, bytes), Some(scrollback)) =
@@ -333,7 +213,8 @@ impl Process {
         }
     }
 
-    async fn end(&self, exit: Exit) {
+    /// Tells every subscriber, now and later, how it ended.
+    pub async fn end(&self, exit: Exit) {
         let subscribers = {
             let mut state = self.lock();
             state.end = Some(exit);
@@ -350,103 +231,8 @@ impl Process {
     }
 }
 
-/// Follows a process to its end, and its output a little longer.
-async fn supervise(
-    process: &Arc<Process>,
-    outputs: Vec<Output>,
-    exit: tokio::sync::oneshot::Receiver<Exit>,
-    drain_grace: Option<Duration>,
-) {
-    let heard = Arc::new(Heard::default());
-    let mut readers = JoinSet::new();
-    for output in outputs {
-        let (process, heard) = (Arc::clone(process), Arc::clone(&heard));
-        readers.spawn(async move {
-            match output {
-                Output::Pipe(channel, pipe) => read_pipe(&process, channel, pipe, &heard).await,
-                Output::Terminal => read_terminal(&process, &heard).await,
-            }
-        });
-    }
-    // The reaper lives as long as the agent, so the promise is always kept.
-    let exit = exit.await.unwrap_or(Exit::Code(-1));
-    let drained = async { while readers.join_next().await.is_some() {} };
-    match drain_grace {
-        None => drained.await,
-        Some(grace) => {
-            tokio::pin!(drained);
-            loop {
-                tokio::select! {
-                    () = &mut drained => break,
-                    () = heard.notify.notified() => {}
-                    () = tokio::time::sleep(grace) => {
-                        // A slow listener is no silence: what was read must still reach it.
-                        if heard.publishing.load(Ordering::Relaxed) == 0 {
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-    }
-    process.end(exit).await;
-    // Dropping the readers closes our ends: a child left behind gets SIGPIPE, not a full pipe.
-}
-
-/// Tells the supervisor whether output still comes.
-#[derive(Default)]
-struct Heard {
-    notify: Notify,
-    publishing: AtomicUsize,
-}
-
-impl Heard {
-    async fn publish(&self, process: &Process, event: Event) {
-        self.publishing.fetch_add(1, Ordering::Relaxed);
-        process.publish(event).await;
-        self.publishing.fetch_sub(1, Ordering::Relaxed);
-        self.notify.notify_one();
-    }
-}
-
-async fn read_pipe(process: &Process, channel: Channel, mut pipe: pipe::Receiver, heard: &Heard) {
-    let mut buffer = vec![0; PIPE_CHUNK_BYTES];
-    // An error ends the stream as its end does: there is nothing more to come from it.
-    while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
-        let bytes = Bytes::copy_from_slice(&buffer[..length]);
-        heard.publish(process, Event::Output(channel, bytes)).await;
-    }
-}
-
-/// A terminal whose last user is gone reads as EIO (pty(7)).
-async fn read_terminal(process: &Process, heard: &Heard) {
-    use std::io::Read;
-    let Some(terminal) = process.terminal.as_ref() else {
-        return;
-    };
-    let mut buffer = vec![0; TERMINAL_CHUNK_BYTES];
-    while let Ok(mut ready) = terminal.readable().await {
-        match ready.try_io(|t| t.get_ref().read(&mut buffer)) {
-            Ok(Ok(0) | Err(_)) => return,
-            Ok(Ok(length)) => {
-                drop(ready);
-                let bytes = Bytes::copy_from_slice(&buffer[..length]);
-                heard
-                    .publish(process, Event::Output(Channel::Terminal, bytes))
-                    .await;
-            }
-            Err(_not_ready) => {}
-        }
-    }
-}
-
-fn writer(fd: OwnedFd) -> io::Result<pipe::Sender> {
-    pipe::Sender::from_owned_fd(fd)
-}
-
 fn asynchronous(file: File) -> io::Result<AsyncFd<File>> {
-    use std::os::fd::AsRawFd;
-    let fd = file.as_fd().as_raw_fd();
+    let fd = file.as_raw_fd();
     // SAFETY: the descriptor is open (fcntl(2)).
     let result = unsafe {
         let flags = libc::fcntl(fd, libc::F_GETFL);

@@ -1,14 +1,16 @@
 //! The HTTP server: routes, and who may use them.
 
 use crate::auth::SignedLink;
-use crate::connect::json_response;
+use crate::connect::{json_response, read_whole, refuse};
 use crate::identity::{Identity, InitError};
 use crate::metrics::Metrics;
-use crate::process::Processes;
+use crate::processes::Processes;
 use crate::reaper::Reaper;
-use crate::users::User;
-use crate::{boot, bridge, files, filesystem, process_rpc};
-use axum::body::{to_bytes, Body};
+use crate::rpc_error::RpcError;
+use crate::users::{self, User};
+use crate::watchers::Watchers;
+use crate::{boot, bridge, download, files, filesystem, process_rpc, upload};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{header, HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -16,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::Router;
+use base64::prelude::{Engine, BASE64_STANDARD};
 use serde_json::json;
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -24,8 +27,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 
-/// Longest message of a call; files go by `/files`.
-const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 const WORKERS: usize = 2;
 
 /// What this program is on its machine.
@@ -43,6 +44,8 @@ pub struct Agent {
     pub identity: Identity,
     /// What runs in it.
     pub processes: Arc<Processes>,
+    /// Who asks for changes of its files.
+    pub watchers: Watchers,
     metrics: Metrics,
     role: Role,
 }
@@ -53,6 +56,21 @@ impl Agent {
         self.identity
             .default_directory()
             .map_or_else(|| user.home.clone(), PathBuf::from)
+    }
+
+    /// The user a request names, or the default one.
+    pub fn user(&self, headers: &HeaderMap) -> Result<User, RpcError> {
+        let name = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.strip_prefix("Basic "))
+            .and_then(|v| BASE64_STANDARD.decode(v).ok())
+            .and_then(|v| String::from_utf8(v).ok())
+            .and_then(|v| v.split(':').next().map(str::to_owned))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| self.identity.default_user());
+        users::find(&name)
+            .ok_or_else(|| RpcError::unauthenticated(format!("user '{name}' does not exist")))
     }
 }
 
@@ -77,6 +95,7 @@ async fn serve(address: SocketAddr, role: Role) -> std::io::Result<()> {
     let agent = Arc::new(Agent {
         identity: Identity::default(),
         processes: Arc::new(Processes::new(reaper)),
+        watchers: Watchers::default(),
         metrics: Metrics::default(),
         role,
     });
@@ -106,6 +125,13 @@ fn routes(agent: Arc<Agent>) -> Router {
         .route("/bridge", get(open_bridge))
         .route("/process.Process/{method}", post(process_call))
         .route("/filesystem.Filesystem/{method}", post(filesystem_call))
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "there is no such route") })
+        .method_not_allowed_fallback(|| async {
+            refuse(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this route takes other methods",
+            )
+        })
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(&agent), guard))
         .layer(middleware::from_fn(cross_origin))
@@ -190,13 +216,6 @@ fn is_inside(peer: SocketAddr) -> bool {
     peer.ip().is_loopback() || UdpSocket::bind((peer.ip(), 0)).is_ok()
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
-    json_response(
-        status,
-        &json!({"code": status.as_u16(), "message": message}),
-    )
-}
-
 fn query_of(request: &Request) -> HashMap<String, String> {
     axum::extract::Query::<HashMap<String, String>>::try_from_uri(request.uri())
         .map(|q| q.0)
@@ -221,21 +240,22 @@ async fn variables(State(agent): State<Arc<Agent>>) -> Response {
 
 async fn download(State(agent): State<Arc<Agent>>, request: Request) -> Response {
     let query = file_query(&request);
-    files::download(&agent, &query, request.headers())
+    download::download(&agent, &query, request.headers())
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn upload(State(agent): State<Arc<Agent>>, request: Request) -> Response {
     let query = file_query(&request);
-    files::upload(&agent, &query, request)
+    upload::upload(&agent, &query, request)
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn init(State(agent): State<Arc<Agent>>, body: Body) -> Response {
-    let Ok(bytes) = to_bytes(body, MESSAGE_LIMIT_BYTES).await else {
-        return refuse(StatusCode::BAD_REQUEST, "the body is too long or broke off");
+    let bytes = match read_whole(body).await {
+        Ok(bytes) => bytes,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let message = if bytes.is_empty() {
         json!({})
@@ -295,10 +315,7 @@ async fn process_call(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match to_bytes(body, MESSAGE_LIMIT_BYTES).await {
-        Ok(bytes) => process_rpc::call(agent, &method, headers, bytes).await,
-        Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    }
+    process_rpc::call(agent, &method, headers, body).await
 }
 
 async fn filesystem_call(
@@ -307,10 +324,7 @@ async fn filesystem_call(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match to_bytes(body, MESSAGE_LIMIT_BYTES).await {
-        Ok(bytes) => filesystem::call(agent, method, headers, bytes.to_vec()).await,
-        Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    }
+    filesystem::call(agent, &method, headers, body).await
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Users and groups of the root disk, read from its files at each use: a static binary has no name
 //! service, and a capsule may add users at any time.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Somebody processes can run as.
@@ -35,26 +36,51 @@ pub fn find(name: &str) -> Option<User> {
     }
 }
 
-/// Name of a user id, or the number if it has none.
-pub fn user_name(uid: u32) -> String {
-    name_in("/etc/passwd", uid)
+/// Names of all users and groups at one moment.
+pub struct Names {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
 }
 
-/// Name of a group id, or the number if it has none.
-pub fn group_name(gid: u32) -> String {
-    name_in("/etc/group", gid)
+impl Names {
+    /// As they are now.
+    pub fn read() -> Self {
+        Self {
+            users: names_in("/etc/passwd"),
+            groups: names_in("/etc/group"),
+        }
+    }
+
+    /// Name of a user, or the number if it has none.
+    pub fn user(&self, uid: u32) -> String {
+        self.users
+            .get(&uid)
+            .cloned()
+            .unwrap_or_else(|| uid.to_string())
+    }
+
+    /// Name of a group, or the number if it has none.
+    pub fn group(&self, gid: u32) -> String {
+        self.groups
+            .get(&gid)
+            .cloned()
+            .unwrap_or_else(|| gid.to_string())
+    }
 }
 
-fn name_in(file: &str, id: u32) -> String {
+/// Names by number; of several for one number, the first counts (passwd(5)).
+fn names_in(file: &str) -> HashMap<u32, String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    text.lines()
-        .find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            let number = fields.nth(1)?;
-            (number.parse() == Ok(id)).then(|| name.to_owned())
-        })
-        .unwrap_or_else(|| id.to_string())
+    let mut names = HashMap::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(number)) = (fields.next(), fields.nth(1)) {
+            if let Ok(number) = number.parse() {
+                names.entry(number).or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+    names
 }
 
 fn parse(passwd: &str, group: &str, name: &str) -> Option<User> {
