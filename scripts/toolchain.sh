@@ -59,6 +59,7 @@ need_runtime() {
     need xfsprogs mkfs.xfs
     need nftables nft
     need iproute2 ip
+    need procps sysctl
     need xz-utils xz
     need ca-certificates /etc/ssl/certs/ca-certificates.crt
 }

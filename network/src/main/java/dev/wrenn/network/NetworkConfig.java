@@ -81,9 +81,14 @@ public record NetworkConfig(
         require(maxConnections >= 1, "max-connections must be at least 1");
     }
 
-    /** The defaults under that prefix, with their state in that folder. */
+    /**
+     * The defaults under that prefix, with their state in that folder and the resolvers of this
+     * host if they are public.
+     */
     public static NetworkConfig of(String prefix, Path stateFolder) {
-        return DEFAULTS.withPrefix(prefix).withStateFolder(stateFolder);
+        return DEFAULTS.withPrefix(prefix)
+                .withStateFolder(stateFolder)
+                .withResolvers(Resolvers.ofHost());
     }
 
     /** The same with another prefix. */

@@ -67,6 +67,20 @@ final class VmLab implements Resource {
         return new BootSource(guest.kernel(), guest.initrd(), "quiet " + arguments);
     }
 
+    /** The same machine with another disk. */
+    VmSpec specWithDisk(Path disk) {
+        return new VmSpec(
+                spec.name(),
+                spec.runFolder(),
+                spec.vcpus(),
+                spec.memory(),
+                disk,
+                spec.networkNamespace(),
+                spec.tap(),
+                spec.macAddress(),
+                spec.pageSocket());
+    }
+
     /** A page server for a VM that boots. */
     PageServer announced() {
         return undo.hold(pager.announced(name, spec.pageSocket()));

@@ -15,6 +15,7 @@ import dev.wrenn.testkit.Eventually;
 import dev.wrenn.testkit.HostInventory;
 import dev.wrenn.testkit.HostInventory.Part;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -163,6 +164,37 @@ abstract class VmmContract {
         var block = Files.newInputStream(lab.spec.disk()).readNBytes(16);
         assertThat(new String(block, StandardCharsets.US_ASCII))
                 .matches("(?s)tick (%d|%d)\\n.*".formatted(last, last - 1));
+    }
+
+    @Test
+    void a_guest_whose_writes_the_host_cannot_store_waits_and_goes_on_later() throws IOException {
+        var full = Files.createDirectory(folder.resolve("full"));
+        Command.of("mount", "-t", "tmpfs", "-o", "size=64k", lab.name, full.toString()).run();
+        try {
+            var image = full.resolve("disk");
+            try (var file = new RandomAccessFile(image.toFile(), "rw")) {
+                file.setLength(64 << 20);
+            }
+            lab.announced();
+            var spec = lab.specWithDisk(image);
+            var vm = lab.hold(vmm.boot(spec, lab.source("test.spread"), VmLab.soon()));
+            Eventually.within(
+                    Duration.ofSeconds(60),
+                    () ->
+                            VmLab.lastTick(vm.console(VmLab.soon())) > 3
+                                    && !vm.isRunning(VmLab.soon()));
+            int stalled = VmLab.lastTick(vm.console(VmLab.soon()));
+
+            Command.of("mount", "-o", "remount,size=1m", full.toString()).run();
+
+            VmLab.awaitTick(vm, stalled + 20);
+            assertThat(vm.console(VmLab.soon())).doesNotContain("disk lost");
+            vm.freeze(VmLab.soon());
+            assertThat(vm.isRunning(VmLab.soon())).isFalse();
+            vm.close();
+        } finally {
+            Command.of("umount", full.toString()).run();
+        }
     }
 
     @Test

@@ -1,7 +1,7 @@
 /* First process of the test guests: loads the virtio modules, opens the disk, then counts on the
  * console. Kernel arguments: test.end=poweroff|reboot|panic ends it after three ticks;
  * test.flood makes it print without end; test.fill=MIB fills memory with a pattern that it checks
- * at every tick.
+ * at every tick; test.spread writes each tick's block one MiB further into the disk.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -57,9 +57,10 @@ int main(void) {
         for (;;) printf("flood flood flood flood flood flood flood flood flood flood\n");
     for (unsigned tick = 0;; tick++) {
         static char block[4096] __attribute__((aligned(4096)));
+        off_t place = strstr(arguments, "test.spread") ? (off_t)(tick % 60) << 20 : 0;
         printf("tick %u\n", tick);
         snprintf(block, sizeof block, "tick %u\n", tick);
-        if (pwrite(disk, block, sizeof block, 0) != sizeof block || fsync(disk))
+        if (pwrite(disk, block, sizeof block, place) != sizeof block || fsync(disk))
             printf("disk lost\n");
         for (uint64_t i = 0; i < words; i++) {
             if (memory[i] != pattern(i)) {

@@ -42,6 +42,10 @@ import org.slf4j.LoggerFactory;
 public final class Qemu implements Vmm {
     private static final Logger LOG = LoggerFactory.getLogger(Qemu.class);
     private static final Pattern VERSION = Pattern.compile("version ([0-9]+\\.[0-9]+[^ \\n]*)");
+
+    /** States that lead nowhere: no state was loaded, the guest ended, a vCPU cannot go on. */
+    private static final Set<String> ENDED = Set.of("inmigrate", "shutdown", "internal-error");
+
     private static final Duration TRIM_PERIOD = Duration.ofSeconds(30);
 
     private final QemuConfig config;
@@ -140,7 +144,8 @@ public final class Qemu implements Vmm {
         try {
             vm.greet(deadline);
             var status = vm.status(deadline);
-            if (!status.equals("inmigrate") && !status.equals("shutdown")) {
+            if (!ENDED.contains(status)) {
+                vm.found(status);
                 return Optional.of(vm);
             }
         } catch (WrennException e) {

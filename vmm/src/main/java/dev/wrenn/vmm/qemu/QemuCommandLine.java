@@ -104,7 +104,8 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
      * worth nothing without its memory, and after a power failure a VM goes on from its snapshot,
      * whose own copy of the image was synced. file.locking=off: the owner of the image is decided
      * elsewhere, and a restored VM may start before the old process has been reaped. Two
-     * descriptors, because a save makes QEMU open the image again, read-only.
+     * descriptors, because a save makes QEMU open the image again, read-only. werror=stop: a full
+     * disk of the host stops the guest instead of breaking its file system, see {@link RunOrder}.
      */
     private static List<String> disk() {
         return List.of(
@@ -114,7 +115,7 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
                 "set=1,fd=" + DISK_READ_ONLY_FD,
                 "-drive",
                 "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,"
-                        + "file=/dev/fdset/1",
+                        + "werror=stop,rerror=stop,file=/dev/fdset/1",
                 "-device",
                 "virtio-blk-device,drive=disk");
     }

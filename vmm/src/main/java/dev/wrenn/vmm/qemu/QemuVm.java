@@ -48,6 +48,7 @@ final class QemuVm implements Vm {
     private final Pidfd pidfd;
     private final Qmp qmp;
     private final StateTransfer state;
+    private final RunOrder order;
     private final VmOutput output;
     private final Consumer<QemuVm> onGone;
     private final CompletableFuture<VmEnd> end = new CompletableFuture<>();
@@ -85,6 +86,7 @@ final class QemuVm implements Vm {
         this.output = new VmOutput(files.log());
         this.qmp = new Qmp(spec.name(), monitor, this::take, this::monitorGone);
         this.state = new StateTransfer(qmp);
+        this.order = new RunOrder(spec.name(), qmp, pidfd::kill);
     }
 
     /** Opens the conversation with a new or found QEMU. */
@@ -123,6 +125,11 @@ final class QemuVm implements Vm {
                 .asText();
     }
 
+    /** Takes care of a VM from here on that was found in that state. */
+    void found(String status) {
+        order.found(status);
+    }
+
     VmSpec spec() {
         return spec;
     }
@@ -138,12 +145,22 @@ final class QemuVm implements Vm {
 
     @Override
     public void resume(Deadline deadline) {
-        execute("resuming the VM", "cont", Map.of(), deadline);
+        orDied(
+                "resuming the VM",
+                () -> {
+                    order.run(deadline);
+                    return true;
+                });
     }
 
     @Override
     public void freeze(Deadline deadline) {
-        execute("freezing the VM", "stop", Map.of(), deadline);
+        orDied(
+                "freezing the VM",
+                () -> {
+                    order.stop(deadline);
+                    return true;
+                });
     }
 
     @Override
@@ -273,6 +290,8 @@ final class QemuVm implements Vm {
         if (event.name().equals("SHUTDOWN") && event.data().path("guest").asBoolean()) {
             // Not on this thread, which must go on reading the answers.
             Loop.once("guest end " + spec.name(), this::endAfterGuest);
+        } else if (event.name().equals("STOP")) {
+            order.stopped();
         }
     }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Base64;
@@ -47,6 +48,8 @@ final class VmOutput {
             if (file.size() > LOG_LIMIT_BYTES) {
                 file.truncate(0);
             }
+        } catch (NoSuchFileException _) {
+            // removed together with the VM
         }
     }
 

@@ -51,7 +51,7 @@ final class QemuCommandLineTest {
             -device virtio-rng-device
             -add-fd set=1,fd=4
             -add-fd set=1,fd=5
-            -drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,file=/dev/fdset/1
+            -drive if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,werror=stop,rerror=stop,file=/dev/fdset/1
             -device virtio-blk-device,drive=disk
             -netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=off
             -device virtio-net-device,netdev=net,mac=02:fc:00:00:00:05
