@@ -140,7 +140,7 @@ final class StateTransfer {
         }
     }
 
-    private static long receive(ServerSocketChannel server, Path to) throws IOException {
+    private static long receive(ServerSocketChannel server, Path to) {
         try (var connection = server.accept();
                 var file =
                         FileChannel.open(
@@ -158,6 +158,9 @@ final class StateTransfer {
                 buffer.clear();
             }
             return total;
+        } catch (IOException e) {
+            // QEMU may have sent everything by then, and believe in its success.
+            throw new VmmFailed(Kind.UNAVAILABLE, "storing VM state", e);
         }
     }
 
