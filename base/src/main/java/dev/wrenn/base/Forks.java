@@ -64,6 +64,11 @@ public final class Forks implements Resource {
         return new Fork<>(name, body, Thread.ofVirtual()).take(Duration.ofDays(1));
     }
 
+    /** Starts a step that nobody waits for; what it throws is logged as a {@link Loop} logs it. */
+    public static void background(String name, Runnable body) {
+        var _ = Loop.once(name, body);
+    }
+
     /** Starts a child on a virtual thread of that name. */
     public <T> Fork<T> start(String name, Callable<T> body) {
         return add(new Fork<>(name, body, Thread.ofVirtual()));

@@ -6,20 +6,26 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.control.auth.ApiKeys;
+import dev.wrenn.control.auth.Requests;
 import dev.wrenn.control.capsule.CapsuleRoutes;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
+import dev.wrenn.control.file.FileRoutes;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.ErrorResponse;
-import dev.wrenn.control.http.Requests;
 import dev.wrenn.control.http.Routes;
 import dev.wrenn.control.process.ExecRoutes;
+import dev.wrenn.control.socket.ExecSockets;
+import dev.wrenn.control.socket.PtySockets;
+import dev.wrenn.control.socket.Sockets;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
+import io.javalin.config.SizeUnit;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import io.javalin.http.MethodNotAllowedResponse;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.UUID;
 import java.util.regex.Pattern;
@@ -30,6 +36,8 @@ public final class ControlPlane implements Resource {
     private static final Pattern REQUEST_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final String REQUEST_ID_HEADER = "X-Request-Id";
     private static final int NOT_FOUND = 404;
+    private static final long SOCKET_MESSAGE_LIMIT_BYTES = 16L << 20;
+    private static final Duration SOCKET_IDLE_LIMIT = Duration.ofMinutes(10);
 
     private final ApiKeys keys;
     private final Reconciliation reconciliation;
@@ -68,6 +76,10 @@ public final class ControlPlane implements Resource {
                         var routes = new Routes(settings.routes);
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
+                        new FileRoutes(capsules, requests).addTo(routes);
+                        var sockets = new Sockets(keys, capsules);
+                        new ExecSockets(sockets).addTo(routes);
+                        new PtySockets(sockets).addTo(routes);
                     });
             http.start(listenHost, listenPort);
             return new ControlPlane(keys, reconciliation, http);
@@ -89,6 +101,14 @@ public final class ControlPlane implements Resource {
         settings.http.generateEtags = false;
         settings.http.maxRequestSize = Long.MAX_VALUE; // each route has its own limit
         settings.jetty.modifyHttpConfiguration(c -> c.setSendServerVersion(false));
+        settings.jetty.modifyWebSocketServletFactory(f -> {
+            f.setMaxTextMessageSize(SOCKET_MESSAGE_LIMIT_BYTES);
+            f.setIdleTimeout(SOCKET_IDLE_LIMIT);
+        });
+        // Uploads go through files, so that their parts may come in any order and any size.
+        settings.jetty.multipartConfig.maxInMemoryFileSize(256, SizeUnit.KB);
+        settings.jetty.multipartConfig.maxFileSize(-1, SizeUnit.BYTES);
+        settings.jetty.multipartConfig.maxTotalRequestSize(-1, SizeUnit.BYTES);
         var routes = settings.routes;
         routes.before(ControlPlane::nameRequest);
         routes.get(
@@ -121,6 +141,10 @@ public final class ControlPlane implements Resource {
     }
 
     private static void answer(Context ctx, ErrorResponse response) {
+        if (ctx.res().isCommitted()) {
+            // Too late for a status. Ending the body cleanly would make half an answer look whole.
+            throw new IllegalStateException("answer broke off: " + response.message());
+        }
         ctx.status(response.code().status())
                 .contentType("application/json")
                 .result(response.json());

@@ -1,8 +1,8 @@
 package dev.wrenn.control.capsule;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.wrenn.control.auth.Requests;
 import dev.wrenn.control.http.JsonBody;
-import dev.wrenn.control.http.Requests;
 import dev.wrenn.control.http.Routes;
 import io.javalin.http.Context;
 import java.util.Optional;

@@ -2,7 +2,9 @@ package dev.wrenn.control.http;
 
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Handler;
+import io.javalin.websocket.WsConfig;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Adds routes under both of their prefixes: clients of the hosted service have {@code /api} in
@@ -26,6 +28,18 @@ public final class Routes {
     /** A POST route. */
     public void post(String path, Handler handler) {
         PREFIXES.forEach(p -> routes.post(p + path, handler));
+    }
+
+    /**
+     * A WebSocket route.
+     *
+     * @param beforeUpgrade may refuse the upgrade
+     */
+    public void socket(String path, Handler beforeUpgrade, Consumer<WsConfig> listeners) {
+        PREFIXES.forEach(p -> {
+            routes.wsBeforeUpgrade(p + path, beforeUpgrade);
+            routes.ws(p + path, listeners);
+        });
     }
 
     /** A DELETE route. */

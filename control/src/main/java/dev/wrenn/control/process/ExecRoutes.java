@@ -3,15 +3,14 @@ package dev.wrenn.control.process;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.guest.ProcessEvent;
-import dev.wrenn.contract.guest.ProcessSelector;
 import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.guest.Signal;
+import dev.wrenn.control.auth.Requests;
 import dev.wrenn.control.capsule.CapsuleRow;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
-import dev.wrenn.control.http.Requests;
 import dev.wrenn.control.http.Routes;
 import io.javalin.http.Context;
 import java.io.ByteArrayOutputStream;
@@ -156,17 +155,9 @@ public final class ExecRoutes {
                         case "SIGKILL", "" -> Signal.KILL;
                         default -> throw ApiException.invalid("signal must be SIGTERM or SIGKILL");
                     };
-            session.signal(selector(ctx.pathParam("selector")), signal);
+            session.signal(Selectors.parse(ctx.pathParam("selector")), signal);
             ctx.status(NO_CONTENT);
         }
-    }
-
-    /** A number is a process id, anything else a tag. */
-    static ProcessSelector selector(String text) {
-        if (text.matches("[0-9]{1,9}")) {
-            return new ProcessSelector.ByPid(Integer.parseInt(text));
-        }
-        return new ProcessSelector.ByTag(text);
     }
 
     private static ProcessStart order(

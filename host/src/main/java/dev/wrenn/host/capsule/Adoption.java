@@ -200,7 +200,7 @@ final class Adoption {
                             slot.slot().hostAddress(),
                             GuestAgent.PORT,
                             identity(run),
-                            new Secret(record.token()));
+                            new Secret(record.agentAccess()));
             LOG.atInfo().addKeyValue("capsule", name).log("running capsule adopted");
             return Optional.of(
                     RunningCapsule.of(

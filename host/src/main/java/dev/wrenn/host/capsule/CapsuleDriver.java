@@ -10,7 +10,6 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.HostCapsule;
-import dev.wrenn.host.HostConfig;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
@@ -211,7 +210,7 @@ final class CapsuleDriver implements Resource {
         }
         become(new CapsuleState.Resuming());
         try {
-            var run = start(new SnapshotId(record.snapshot()), new Secret(record.token()));
+            var run = start(new SnapshotId(record.snapshot()), new Secret(record.agentAccess()));
             become(new CapsuleState.Running(run));
         } catch (RuntimeException e) {
             become(new CapsuleState.Paused());
@@ -226,7 +225,7 @@ final class CapsuleDriver implements Resource {
                 new GuestInit(
                         id.text(),
                         record.template(),
-                        new Secret(record.token()),
+                        new Secret(record.agentAccess()),
                         record.environment(),
                         machinery.clock());
         var run =
@@ -353,7 +352,7 @@ final class CapsuleDriver implements Resource {
                 record.template(),
                 record.vcpus(),
                 ByteSize.mib(record.memoryMb()),
-                Map.of(PausePath.TOKEN, record.token()));
+                Map.of(PausePath.TOKEN, record.agentAccess()));
     }
 
     // ---- the thread ----

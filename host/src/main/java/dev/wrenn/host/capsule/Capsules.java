@@ -14,7 +14,6 @@ import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.Journal.Durability;
-import dev.wrenn.host.template.Templates;
 import dev.wrenn.snapshot.SnapshotId;
 import java.security.SecureRandom;
 import java.time.Duration;

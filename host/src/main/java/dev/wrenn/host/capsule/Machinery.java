@@ -2,7 +2,6 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.disk.Disks;
-import dev.wrenn.host.HostConfig;
 import dev.wrenn.host.image.GuestImages;
 import dev.wrenn.host.journal.Journal;
 import dev.wrenn.network.Slot;

@@ -12,7 +12,7 @@ import java.util.Map;
  * @param memoryMb guest memory, MiB
  * @param expirySeconds inactivity limit, 0 for none
  * @param environment variables of its processes
- * @param token what its guest agent demands of callers
+ * @param agentAccess what its guest agent demands of callers
  * @param snapshot what it can be resumed from; empty while it never was paused
  * @param stage what was promised last
  * @param generation number of changes so far
@@ -29,7 +29,7 @@ public record CapsuleRecord(
         int memoryMb,
         long expirySeconds,
         Map<String, String> environment,
-        String token,
+        String agentAccess,
         String snapshot,
         Stage stage,
         long generation,
@@ -84,7 +84,7 @@ public record CapsuleRecord(
                 memoryMb,
                 expirySeconds,
                 environment,
-                token,
+                agentAccess,
                 newSnapshot,
                 newStage,
                 generation + 1,

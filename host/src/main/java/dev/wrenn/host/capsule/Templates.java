@@ -1,4 +1,4 @@
-package dev.wrenn.host.template;
+package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Kind;
@@ -6,8 +6,6 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.HostTemplate;
-import dev.wrenn.host.capsule.ColdBoot;
-import dev.wrenn.host.capsule.Machinery;
 import dev.wrenn.host.journal.TemplateRecord;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotId;

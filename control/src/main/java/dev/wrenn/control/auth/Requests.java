@@ -1,7 +1,8 @@
-package dev.wrenn.control.http;
+package dev.wrenn.control.auth;
 
-import dev.wrenn.control.auth.ApiKeys;
-import dev.wrenn.control.auth.Caller;
+import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.ErrorCode;
+import dev.wrenn.control.http.JsonBody;
 import io.javalin.http.Context;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -1,4 +1,4 @@
-package dev.wrenn.host;
+package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import java.nio.file.Path;

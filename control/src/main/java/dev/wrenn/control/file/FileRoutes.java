@@ -1,0 +1,193 @@
+package dev.wrenn.control.file;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.guest.FileContent;
+import dev.wrenn.contract.guest.FileEntry;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.control.auth.Requests;
+import dev.wrenn.control.capsule.Capsules;
+import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.ErrorCode;
+import dev.wrenn.control.http.JsonBody;
+import dev.wrenn.control.http.Routes;
+import io.javalin.http.Context;
+import io.javalin.http.UploadedFile;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.function.BiConsumer;
+
+/**
+ * Files of a capsule. Content is streamed through: no file is ever held in memory, and a file is
+ * opened in the guest before the first byte of an answer, so that errors still have a status.
+ */
+public final class FileRoutes {
+    private static final int NO_CONTENT = 204;
+    private static final long BUFFERED_LIMIT_BYTES = 100L << 20;
+    private static final int CHUNK_BYTES = 64 << 10;
+    private static final int MAX_DEPTH = 64;
+
+    private final Capsules capsules;
+    private final Requests requests;
+
+    /** Over those rules. */
+    public FileRoutes(Capsules capsules, Requests requests) {
+        this.capsules = capsules;
+        this.requests = requests;
+    }
+
+    /** Adds them. */
+    public void addTo(Routes routes) {
+        var base = "/v1/capsules/{id}/files";
+        routes.post(base + "/write", ctx -> write(ctx, BUFFERED_LIMIT_BYTES));
+        routes.post(base + "/stream/write", ctx -> write(ctx, Long.MAX_VALUE));
+        routes.post(base + "/read", this::read);
+        routes.post(base + "/stream/read", this::read);
+        routes.post(base + "/list", ctx -> withPath(ctx, this::list));
+        routes.post(base + "/stat", ctx -> withPath(ctx, FileRoutes::stat));
+        routes.post(base + "/mkdir", ctx -> withPath(ctx, FileRoutes::makeDirectory));
+        routes.post(base + "/remove", ctx -> withPath(ctx, FileRoutes::remove));
+        routes.post(base + "/move", this::move);
+    }
+
+    /** What a route needs once its capsule and its path are known. */
+    private record Call(Context ctx, GuestSession guest, JsonBody body) {}
+
+    private void withPath(Context ctx, BiConsumer<Call, String> action) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var guest = capsules.session(row, "use the files of")) {
+            var body = requests.body(ctx);
+            action.accept(new Call(ctx, guest, body), body.requiredText("path"));
+        }
+    }
+
+    private void write(Context ctx, long limitBytes) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var guest = capsules.session(row, "write files of")) {
+            var type = ctx.contentType();
+            if (type == null || !type.toLowerCase(Locale.ROOT).startsWith("multipart/form-data")) {
+                throw ApiException.invalid(
+                        "send multipart/form-data with the fields path and file");
+            }
+            if (ctx.contentLength() > limitBytes + CHUNK_BYTES) {
+                throw tooLarge();
+            }
+            var path = ctx.formParam("path");
+            var file = ctx.uploadedFile("file");
+            if (path == null || path.isEmpty() || file == null) {
+                throw ApiException.invalid("the form must have the fields path and file");
+            }
+            if (file.size() > limitBytes) {
+                throw tooLarge();
+            }
+            store(guest, path, file);
+            ctx.status(NO_CONTENT);
+        }
+    }
+
+    private static void store(GuestSession guest, String path, UploadedFile file) {
+        try (var content = file.content()) {
+            guest.write(path, content);
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the upload cannot be read", e);
+        }
+    }
+
+    private static ApiException tooLarge() {
+        return new ApiException(
+                ErrorCode.TOO_LARGE,
+                "files/write takes at most 100 MiB; use files/stream/write for more");
+    }
+
+    private void read(Context ctx) {
+        withPath(
+                ctx,
+                (call, path) -> {
+                    long offset = call.body().number("offset").orElse(0);
+                    if (offset < 0) {
+                        throw ApiException.invalid("offset must be 0 or more");
+                    }
+                    try (var content = call.guest().read(path, offset)) {
+                        send(ctx, content);
+                    } catch (IOException e) {
+                        throw new WrennException(
+                                Kind.UNAVAILABLE, "the file could not be read to its end", e);
+                    }
+                });
+    }
+
+    private static void send(Context ctx, FileContent content) throws IOException {
+        ctx.contentType("application/octet-stream");
+        content.lengthBytes().ifPresent(n -> ctx.res().setContentLengthLong(n));
+        var out = ctx.outputStream();
+        var buffer = new byte[CHUNK_BYTES];
+        for (int n = content.bytes().read(buffer); n >= 0; n = content.bytes().read(buffer)) {
+            out.write(buffer, 0, n);
+            out.flush();
+        }
+    }
+
+    private void list(Call call, String path) {
+        long depth = call.body().number("depth").orElse(1);
+        var json = JsonBody.JSON.createObjectNode();
+        var entries = json.putArray("entries");
+        call.guest()
+                .list(path, Math.clamp(depth, 1, MAX_DEPTH))
+                .forEach(e -> entries.add(entry(e)));
+        answer(call.ctx(), json);
+    }
+
+    private static void stat(Call call, String path) {
+        answer(call.ctx(), wrapped(call.guest().stat(path)));
+    }
+
+    private static void makeDirectory(Call call, String path) {
+        answer(call.ctx(), wrapped(call.guest().makeDirectory(path)));
+    }
+
+    private static void remove(Call call, String path) {
+        call.guest().remove(path);
+        call.ctx().status(NO_CONTENT);
+    }
+
+    private void move(Context ctx) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        try (var guest = capsules.session(row, "move files of")) {
+            var body = requests.body(ctx);
+            var from = body.requiredText("source");
+            answer(ctx, wrapped(guest.move(from, body.requiredText("destination"))));
+        }
+    }
+
+    private static ObjectNode wrapped(FileEntry entry) {
+        var json = JsonBody.JSON.createObjectNode();
+        json.set("entry", entry(entry));
+        return json;
+    }
+
+    private static ObjectNode entry(FileEntry entry) {
+        var json = JsonBody.JSON.createObjectNode();
+        json.put("name", entry.name());
+        json.put("path", entry.path());
+        json.put(
+                "type",
+                switch (entry.type()) {
+                    case FILE -> "file";
+                    case DIRECTORY -> "directory";
+                    case SYMLINK -> "symlink";
+                });
+        json.put("size", entry.sizeBytes());
+        json.put("mode", entry.mode());
+        json.put("permissions", entry.permissions());
+        json.put("owner", entry.owner());
+        json.put("group", entry.group());
+        json.put("modified_at", entry.modifiedAt().getEpochSecond());
+        entry.symlinkTarget().ifPresent(t -> json.put("symlink_target", t));
+        return json;
+    }
+
+    private static void answer(Context ctx, ObjectNode json) {
+        ctx.contentType("application/json").result(json.toString());
+    }
+}

@@ -1,0 +1,192 @@
+package dev.wrenn.control.socket;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.guest.ProcessEvent;
+import dev.wrenn.contract.guest.ProcessSelector;
+import dev.wrenn.contract.guest.ProcessStart;
+import dev.wrenn.contract.guest.ProcessStream;
+import dev.wrenn.contract.guest.PtySize;
+import dev.wrenn.contract.guest.Signal;
+import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.Routes;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Terminals: start one or come back to one by its tag. A terminal outlives the socket; whoever
+ * comes back first sees what it showed last. Input is delivered in order, message by message, and a
+ * slow program holds the client up instead of losing its typing.
+ */
+public final class PtySockets {
+    private static final Duration START_LIMIT = Duration.ofSeconds(60);
+    private static final Duration PING_INTERVAL = Duration.ofSeconds(30);
+    private static final int DEFAULT_COLUMNS = 80;
+    private static final int DEFAULT_ROWS = 24;
+
+    private final Sockets sockets;
+
+    /** Over those. */
+    public PtySockets(Sockets sockets) {
+        this.sockets = sockets;
+    }
+
+    /** Adds them. */
+    public void addTo(Routes routes) {
+        sockets.add(
+                routes,
+                "/v1/capsules/{id}/pty",
+                (conversation, guest, _) -> open(conversation, guest));
+    }
+
+    private static void open(Conversation conversation, GuestSession guest) {
+        var first =
+                conversation
+                        .next(START_LIMIT)
+                        .orElseThrow(() ->
+                                ApiException.invalid("the first message must be start or connect"));
+        switch (first.path("type").asText()) {
+            case "start" -> {
+                var tag = "pty-" + UUID.randomUUID().toString().substring(0, 8);
+                try (var stream = guest.start(order(first, tag))) {
+                    new Terminal(conversation, guest, stream, tag).run();
+                }
+            }
+            case "connect" -> {
+                var tag =
+                        ExecSockets.text(first, "tag")
+                                .orElseThrow(() -> ApiException.invalid("tag is missing"));
+                try (var stream = guest.connect(new ProcessSelector.ByTag(tag), true)) {
+                    new Terminal(conversation, guest, stream, tag).run();
+                }
+            }
+            default -> throw ApiException.invalid("the first message must be start or connect");
+        }
+    }
+
+    /** One socket at one terminal. */
+    private static final class Terminal {
+        private final Conversation conversation;
+        private final GuestSession guest;
+        private final ProcessStream stream;
+        private final String tag;
+        private final ProcessSelector process;
+        private final ReentrantLock sending = new ReentrantLock(); // output and pings take turns
+
+        Terminal(Conversation conversation, GuestSession guest, ProcessStream stream, String tag) {
+            this.conversation = conversation;
+            this.guest = guest;
+            this.stream = stream;
+            this.tag = tag;
+            this.process = new ProcessSelector.ByTag(tag);
+        }
+
+        void run() {
+            try (var forks = new Forks()) {
+                forks.start(
+                        "terminal input",
+                        () -> {
+                            type();
+                            return true;
+                        });
+                for (var event = stream.next(); event.isPresent(); event = stream.next()) {
+                    switch (event.get()) {
+                        case ProcessEvent.Started(int pid) ->
+                                send(Sockets.message("started").put("tag", tag).put("pid", pid));
+                        case ProcessEvent.Output(var _, var bytes) ->
+                                send(
+                                        Sockets.message("output")
+                                                .put(
+                                                        "data",
+                                                        Base64.getEncoder().encodeToString(bytes)));
+                        case ProcessEvent.Ended(int code, var _, boolean _) -> {
+                            send(Sockets.message("exit").put("exit_code", code));
+                            conversation.close("");
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+
+        /** Reads the client until it leaves. */
+        private void type() {
+            while (!conversation.hasEnded()) {
+                var message = conversation.next(PING_INTERVAL);
+                if (message.isPresent()) {
+                    obey(message.get());
+                } else if (!conversation.hasEnded()) {
+                    send(Sockets.message("ping"));
+                }
+            }
+            stream.close();
+        }
+
+        private void obey(JsonNode message) {
+            try {
+                switch (message.path("type").asText()) {
+                    case "input" -> input(message.path("data").asText());
+                    case "resize" -> resize(message);
+                    case "kill" -> guest.signal(process, Signal.KILL);
+                    default -> {
+                        // pongs, and whatever clients may send one day
+                    }
+                }
+            } catch (WrennException e) {
+                if (!conversation.hasEnded()) {
+                    send(Sockets.message("error").put("data", e.shownMessage()));
+                }
+            }
+        }
+
+        private void input(String base64) {
+            byte[] bytes;
+            try {
+                bytes = Base64.getDecoder().decode(base64);
+            } catch (IllegalArgumentException _) {
+                return; // the contract: what cannot be decoded is ignored
+            }
+            guest.sendPty(process, bytes);
+        }
+
+        private void resize(JsonNode message) {
+            int columns = message.path("cols").asInt();
+            int rows = message.path("rows").asInt();
+            if (columns > 0 && rows > 0) {
+                guest.resizePty(process, new PtySize(columns, rows));
+            }
+        }
+
+        private void send(com.fasterxml.jackson.databind.node.ObjectNode message) {
+            sending.lock(); // held while sending on purpose: that is what it is for
+            try {
+                conversation.send(message);
+            } finally {
+                sending.unlock();
+            }
+        }
+    }
+
+    private static ProcessStart order(JsonNode message, String tag) {
+        int columns = message.path("cols").asInt(0);
+        int rows = message.path("rows").asInt(0);
+        return new ProcessStart(
+                ExecSockets.text(message, "cmd").orElse("/bin/bash"),
+                ExecSockets.texts(message.path("args")),
+                ExecSockets.textMap(message.path("envs")),
+                ExecSockets.text(message, "cwd"),
+                ExecSockets.text(message, "user"),
+                Optional.of(tag),
+                Optional.of(
+                        new PtySize(
+                                columns > 0 ? columns : DEFAULT_COLUMNS,
+                                rows > 0 ? rows : DEFAULT_ROWS)),
+                Optional.empty(),
+                ProcessStart.DEFAULT_DRAIN_GRACE);
+    }
+}

@@ -1,0 +1,5 @@
+/** WebSocket conversations: streams of processes and terminals. */
+@NullMarked
+package dev.wrenn.control.socket;
+
+import org.jspecify.annotations.NullMarked;
