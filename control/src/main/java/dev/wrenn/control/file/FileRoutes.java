@@ -70,7 +70,7 @@ public final class FileRoutes {
                 throw ApiException.invalid(
                         "send multipart/form-data with the fields path and file");
             }
-            if (ctx.contentLength() > limitBytes + CHUNK_BYTES) {
+            if (ctx.req().getContentLengthLong() - CHUNK_BYTES > limitBytes) {
                 throw tooLarge();
             }
             var path = ctx.formParam("path");
@@ -120,7 +120,8 @@ public final class FileRoutes {
     private static void send(Context ctx, FileContent content) throws IOException {
         ctx.contentType("application/octet-stream");
         content.lengthBytes().ifPresent(n -> ctx.res().setContentLengthLong(n));
-        var out = ctx.outputStream();
+        // The plain stream: what is stored is sent as it is.
+        var out = ctx.res().getOutputStream();
         var buffer = new byte[CHUNK_BYTES];
         for (int n = content.bytes().read(buffer); n >= 0; n = content.bytes().read(buffer)) {
             out.write(buffer, 0, n);

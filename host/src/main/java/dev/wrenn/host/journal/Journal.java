@@ -33,7 +33,10 @@ public final class Journal {
     private static final String RUN_FILE = "run.json";
 
     private final ObjectMapper json =
-            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES);
+            new ObjectMapper()
+                    .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+                    // A later version may add fields.
+                    .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
     private final Path capsules;
     private final Path templates;
     private final Path runs;
@@ -84,7 +87,7 @@ public final class Journal {
         }
     }
 
-    /** Every durable record; one that cannot be read is reported and left where it is. */
+    /** Every durable record. */
     public List<CapsuleRecord> capsules() {
         return readAll(capsules, CapsuleRecord.class).stream()
                 .filter(r -> r.version() == CapsuleRecord.VERSION)
@@ -119,17 +122,23 @@ public final class Journal {
                 .filter(r -> r.version() == TemplateRecord.VERSION);
     }
 
+    /**
+     * @throws WrennException CORRUPT if a record is damaged: going on without it would take its
+     *     capsule for unknown and free what is all that is left of it
+     */
     private <T> List<T> readAll(Path folder, Class<T> type) {
         var records = new ArrayList<T>();
         try (var files = Files.list(folder)) {
             for (var file : files.filter(f -> f.toString().endsWith(SUFFIX)).toList()) {
-                read(file, type)
-                        .ifPresentOrElse(
-                                records::add,
-                                () ->
-                                        LOG.atError()
-                                                .addKeyValue("file", file)
-                                                .log("journal record is unreadable"));
+                records.add(
+                        read(file, type)
+                                .orElseThrow(() ->
+                                        new WrennException(
+                                                Kind.CORRUPT,
+                                                file
+                                                        + " is damaged; put it back from a"
+                                                        + " backup, or remove it to give"
+                                                        + " up what it describes")));
             }
         } catch (IOException e) {
             throw failed("list the journal", e);
