@@ -4,7 +4,7 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.ConfigSource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.control.ControlConfig;
-import dev.wrenn.host.HostConfig;
+import dev.wrenn.host.capsule.HostConfig;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
