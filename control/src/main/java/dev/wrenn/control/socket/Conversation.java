@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.control.http.JsonBody;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -27,24 +28,44 @@ final class Conversation {
     private static final int REASON_LIMIT_CHARS = 100; // RFC 6455 allows 123 bytes
 
     private final Session session;
-    private final BlockingQueue<Optional<String>> incoming =
-            new ArrayBlockingQueue<>(WAITING_MESSAGES);
+    private final BlockingQueue<Incoming> incoming = new ArrayBlockingQueue<>(WAITING_MESSAGES);
     private volatile boolean ended;
+
+    /** What a client sent. */
+    sealed interface Incoming {
+        /** A JSON object. */
+        record Message(JsonNode json) implements Incoming {}
+
+        /** Raw bytes; handed over, not copied. */
+        @SuppressWarnings("ArrayRecordComponent")
+        record Bytes(byte[] bytes) implements Incoming {}
+
+        /** Nothing: it left. */
+        record End() implements Incoming {}
+    }
 
     Conversation(Session session) {
         this.session = session;
     }
 
-    /** A message came; waits while too many are unread, which holds the client up. */
+    /**
+     * A text came; waits while too many are unread, which holds the client up. One that is no JSON
+     * object is ignored, as the contract says.
+     */
     void received(String text) {
-        put(Optional.of(text));
+        parse(text).ifPresent(json -> put(new Incoming.Message(json)));
+    }
+
+    /** Bytes came. */
+    void received(byte[] bytes) {
+        put(new Incoming.Bytes(bytes));
     }
 
     /** The client is gone. */
     void left() {
         ended = true;
         // The reader may be slow; it looks at the flag after each message.
-        var _ = incoming.offer(Optional.empty());
+        var _ = incoming.offer(new Incoming.End());
     }
 
     boolean hasEnded() {
@@ -52,32 +73,55 @@ final class Conversation {
     }
 
     /**
-     * Waits for the next message that is a JSON object; others are ignored as the contract says.
+     * Waits for the next JSON message; bytes are passed over.
      *
      * @return empty if the client left or the time is over
      */
     Optional<JsonNode> next(Duration limit) {
-        try {
-            while (!ended) {
-                var message = incoming.poll(limit.toMillis(), TimeUnit.MILLISECONDS);
-                if (message == null || message.isEmpty()) {
-                    return Optional.empty();
-                }
-                var parsed = parse(message.get());
-                if (parsed.isPresent()) {
-                    return parsed;
-                }
+        while (true) {
+            var found = nextOfAny(limit);
+            if (found.isEmpty()) {
+                return Optional.empty();
             }
+            if (found.get() instanceof Incoming.Message(var json)) {
+                return Optional.of(json);
+            }
+        }
+    }
+
+    /**
+     * Waits for whatever comes next.
+     *
+     * @return empty if the client left or the time is over
+     */
+    Optional<Incoming> nextOfAny(Duration limit) {
+        if (ended) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.ofNullable(incoming.poll(limit.toMillis(), TimeUnit.MILLISECONDS))
+                    .filter(i -> !(i instanceof Incoming.End));
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
+            return Optional.empty();
         }
-        return Optional.empty();
     }
 
     /** Sends a message and waits until the network has taken it. */
     void send(ObjectNode message) {
         var sent = new Callback.Completable();
         session.sendText(message.toString(), sent);
+        await(sent);
+    }
+
+    /** Sends raw bytes and waits until the network has taken them. */
+    void send(byte[] bytes) {
+        var sent = new Callback.Completable();
+        session.sendBinary(ByteBuffer.wrap(bytes), sent);
+        await(sent);
+    }
+
+    private static void await(Callback.Completable sent) {
         try {
             sent.get(SEND_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException _) {
@@ -98,7 +142,7 @@ final class Conversation {
         session.close(NORMAL, text, Callback.NOOP);
     }
 
-    private void put(Optional<String> message) {
+    private void put(Incoming message) {
         try {
             incoming.put(message);
         } catch (InterruptedException _) {

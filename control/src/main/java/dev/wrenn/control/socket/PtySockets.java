@@ -12,10 +12,13 @@ import dev.wrenn.contract.guest.PtySize;
 import dev.wrenn.contract.guest.Signal;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.Routes;
+import dev.wrenn.control.socket.Conversation.Incoming;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -26,6 +29,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class PtySockets {
     private static final Duration START_LIMIT = Duration.ofSeconds(60);
     private static final Duration PING_INTERVAL = Duration.ofSeconds(30);
+    private static final Duration DIALECT_LIMIT = Duration.ofMillis(400);
     private static final int DEFAULT_COLUMNS = 80;
     private static final int DEFAULT_ROWS = 24;
 
@@ -77,6 +81,16 @@ public final class PtySockets {
         private final String tag;
         private final ProcessSelector process;
         private final ReentrantLock sending = new ReentrantLock(); // output and pings take turns
+        private final CompletableFuture<Dialect> dialect =
+                new CompletableFuture<Dialect>()
+                        .completeOnTimeout(
+                                Dialect.BINARY, DIALECT_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
+
+        /** How the terminal's bytes travel. */
+        private enum Dialect {
+            BASE64,
+            BINARY
+        }
 
         Terminal(Conversation conversation, GuestSession guest, ProcessStream stream, String tag) {
             this.conversation = conversation;
@@ -98,12 +112,7 @@ public final class PtySockets {
                     switch (event.get()) {
                         case ProcessEvent.Started(int pid) ->
                                 send(Sockets.message("started").put("tag", tag).put("pid", pid));
-                        case ProcessEvent.Output(var _, var bytes) ->
-                                send(
-                                        Sockets.message("output")
-                                                .put(
-                                                        "data",
-                                                        Base64.getEncoder().encodeToString(bytes)));
+                        case ProcessEvent.Output(var _, var bytes) -> show(bytes);
                         case ProcessEvent.Ended(int code, var _, boolean _) -> {
                             send(Sockets.message("exit").put("exit_code", code));
                             conversation.close("");
@@ -114,29 +123,63 @@ public final class PtySockets {
             }
         }
 
+        private void show(byte[] bytes) {
+            switch (dialect.join()) {
+                case BASE64 ->
+                        send(
+                                Sockets.message("output")
+                                        .put("data", Base64.getEncoder().encodeToString(bytes)));
+                case BINARY -> {
+                    sending.lock();
+                    try {
+                        conversation.send(bytes);
+                    } finally {
+                        sending.unlock();
+                    }
+                }
+            }
+        }
+
         /** Reads the client until it leaves. */
         private void type() {
             while (!conversation.hasEnded()) {
-                var message = conversation.next(PING_INTERVAL);
-                if (message.isPresent()) {
-                    obey(message.get());
-                } else if (!conversation.hasEnded()) {
-                    send(Sockets.message("ping"));
+                var incoming = conversation.nextOfAny(PING_INTERVAL);
+                if (incoming.isEmpty()) {
+                    if (!conversation.hasEnded()) {
+                        send(Sockets.message("ping"));
+                    }
+                    continue;
+                }
+                switch (incoming.get()) {
+                    case Incoming.Message(var json) -> obey(json);
+                    case Incoming.Bytes(var bytes) -> {
+                        dialect.complete(Dialect.BINARY);
+                        tolerating(() -> guest.sendPty(process, bytes));
+                    }
+                    case Incoming.End _ -> {}
                 }
             }
             stream.close();
         }
 
         private void obey(JsonNode message) {
-            try {
-                switch (message.path("type").asText()) {
-                    case "input" -> input(message.path("data").asText());
-                    case "resize" -> resize(message);
-                    case "kill" -> guest.signal(process, Signal.KILL);
-                    default -> {
-                        // pongs, and whatever clients may send one day
-                    }
+            switch (message.path("type").asText()) {
+                case "input" -> {
+                    dialect.complete(Dialect.BASE64);
+                    tolerating(() -> input(message.path("data").asText()));
                 }
+                case "resize" -> tolerating(() -> resize(message));
+                case "kill" -> tolerating(() -> guest.signal(process, Signal.KILL));
+                default -> {
+                    // pongs, and whatever clients may send one day
+                }
+            }
+        }
+
+        /** A command that fails is told to the client; the terminal goes on. */
+        private void tolerating(Runnable command) {
+            try {
+                command.run();
             } catch (WrennException e) {
                 if (!conversation.hasEnded()) {
                     send(Sockets.message("error").put("data", e.shownMessage()));
