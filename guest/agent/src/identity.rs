@@ -93,7 +93,8 @@ impl Identity {
                 variables.insert(name.clone(), value.to_owned());
             }
         }
-        if own_machine {
+        // A resume mostly finds its own marks; writing them would fault in more memory.
+        if own_machine && marks(&variables) != marks(&self.variables()) {
             write_marks(&variables)?;
         }
         *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Facts {
@@ -115,11 +116,15 @@ impl Identity {
     }
 }
 
-/// Files that tell programs where they are.
+/// What the files say that tell programs where they are.
+fn marks(variables: &BTreeMap<String, String>) -> [(&'static str, &str); 3] {
+    ["WRENN_SANDBOX", "WRENN_SANDBOX_ID", "WRENN_TEMPLATE_ID"]
+        .map(|name| (name, variables.get(name).map_or("", String::as_str)))
+}
+
 fn write_marks(variables: &BTreeMap<String, String>) -> Result<(), InitError> {
-    for variable in ["WRENN_SANDBOX", "WRENN_SANDBOX_ID", "WRENN_TEMPLATE_ID"] {
-        let value = variables.get(variable).map_or("", String::as_str);
-        std::fs::write(format!("/run/wrenn/.{variable}"), value)
+    for (name, value) in marks(variables) {
+        std::fs::write(format!("/run/wrenn/.{name}"), value)
             .map_err(|e| InitError::Refused("writing the marks in /run/wrenn", e))?;
     }
     Ok(())
