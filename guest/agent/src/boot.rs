@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 const NEW_ROOT: &str = "/newroot";
 const DEVICE_LIMIT: Duration = Duration::from_secs(10);
+const OPEN_FILES: libc::rlim_t = 1 << 16;
+const OPEN_FILES_AT_MOST: libc::rlim_t = 1 << 20;
 const HOSTNAME: &str = "capsule";
 
 /// A step of the boot that failed.
@@ -61,8 +63,23 @@ fn bring_up() -> Result<(), BootError> {
         gateway: parameter(&command_line, "wrenn.gw").ok_or(BootError::Missing("wrenn.gw"))?,
     })?;
     write_resolvers(&parameter(&command_line, "wrenn.dns").unwrap_or_default())?;
+    allow_files()?;
     // The agent must be the last to go when memory runs out.
     write_file("/proc/self/oom_score_adj", "-1000")
+}
+
+/// Lets programs open more files than the kernel's 1024 by default, and raise that themselves: users
+/// could not go beyond 4096 (getrlimit(2)).
+fn allow_files() -> Result<(), BootError> {
+    let limit = libc::rlimit {
+        rlim_cur: OPEN_FILES,
+        rlim_max: OPEN_FILES_AT_MOST,
+    };
+    // SAFETY: the struct is initialised.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io("setrlimit", std::io::Error::last_os_error()));
+    }
+    Ok(())
 }
 
 /// Loads what the initrd lists, in that order (finit_module(2)).

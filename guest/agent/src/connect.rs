@@ -288,18 +288,18 @@ fn content_type(headers: &HeaderMap) -> String {
         .unwrap_or_default()
 }
 
-/// A header with a number of milliseconds or seconds.
+/// A header that is a number.
+pub fn number_header(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// A header with a number of milliseconds or seconds, of which 0 means none.
 pub fn duration_header(
     headers: &HeaderMap,
     name: &str,
     unit: fn(u64) -> Duration,
 ) -> Option<Duration> {
-    headers
-        .get(name)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<u64>().ok())
-        .filter(|n| *n > 0)
-        .map(unit)
+    number_header(headers, name).filter(|n| *n > 0).map(unit)
 }
 
 /// Whether a private switch of our own control plane is on.

@@ -129,7 +129,11 @@ impl Process {
             Some(exit) => {
                 let _ = sender.try_send(Event::End(exit));
             }
-            None => state.subscribers.push(sender),
+            None => {
+                // A silent process would remember those that left for ever.
+                state.subscribers.retain(|s| !s.is_closed());
+                state.subscribers.push(sender);
+            }
         }
         receiver
     }

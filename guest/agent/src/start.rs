@@ -1,6 +1,6 @@
 //! `Start` and `Connect` of `process.Process`: works out what to run, and streams its events.
 
-use crate::connect::{duration_header, is_on, Codec};
+use crate::connect::{is_on, number_header, Codec};
 use crate::messages::process::{
     DataEvent, EndEvent, Event, EventResponse, Output, ProcessConfig, ProcessEvent, ProcessRequest,
     Pty, StartEvent, StartRequest,
@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// Output that lies in a pipe already must be read even if no grace is given.
+const SHORTEST_GRACE: Duration = Duration::from_millis(10);
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
 const TERMINAL_KIND: &str = "xterm-256color";
 
@@ -226,7 +228,8 @@ fn order(agent: &Agent, headers: &HeaderMap, request: StartRequest) -> Result<Or
         config,
         tag: request.tag.filter(|t| !t.is_empty()),
         unique_tag: is_on(headers, "x-wrenn-unique-tag"),
-        drain_grace: duration_header(headers, "x-wrenn-drain-grace-ms", Duration::from_millis),
+        drain_grace: number_header(headers, "x-wrenn-drain-grace-ms")
+            .map(|millis| Duration::from_millis(millis).max(SHORTEST_GRACE)),
     })
 }
 
