@@ -94,18 +94,25 @@ build_guest() {
 
 # Replaces this shell by the Java program.
 exec_java() {
+    # Classes as the JVM had them after its first start: halves the time of the next ones.
+    local archive jar
+    archive="$java_dist/classes-$(sed -n 's/^JAVA_RUNTIME_VERSION="\(.*\)"/\1/p' "$JAVA_HOME/release").jsa"
+    jar=$(compgen -G "$java_dist/lib/wrenn-cli-*.jar")
     local options=(
         # The heap is small and mostly short-lived; serial collection costs the least memory and
         # CPU beside the guests, whose memory is not on this heap.
-        -XX:+UseSerialGC -Xms48m -Xmx640m -XX:TieredStopAtLevel=4
+        -XX:+UseSerialGC -Xms48m -Xmx640m
         -XX:+ExitOnOutOfMemoryError
-        --enable-native-access=ALL-UNNAMED
-        --sun-misc-unsafe-memory-access=allow
-        -Dfile.encoding=UTF-8
+        # Standard output is for results.
+        -Xlog:disable -Xlog:all=warning:stderr
         "-Dwrenn.guest-files=${guest_dist:-}"
-        "-Dwrenn.checkout=$root"
     )
+    if [ -e "$archive" ]; then
+        options+=("-XX:SharedArchiveFile=$archive")
+    elif [ "$1" = up ]; then
+        options+=(-XX:+RecordDynamicDumpInfo "-Dwrenn.class-archive=$archive")
+    fi
     # Each capsule needs a handful of descriptors.
     ulimit -Sn "$(ulimit -Hn)" 2>/dev/null || true
-    exec "$JAVA_HOME/bin/java" "${options[@]}" -cp "$java_dist/lib/*" dev.wrenn.cli.Main "$@"
+    exec "$JAVA_HOME/bin/java" "${options[@]}" -jar "$jar" "$@"
 }

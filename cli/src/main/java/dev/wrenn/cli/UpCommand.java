@@ -36,8 +36,10 @@ final class UpCommand implements Callable<Integer> {
         var config = options.config(folder, System.getenv(), flags);
         Logging.alsoTo(folder.logs());
         Logging.verbose();
-        var serving = Serving.start(folder, config, TerminalProgress.onStandardError());
+        var progress = TerminalProgress.onStandardError();
+        var serving = Serving.start(folder, config, progress);
         try {
+            ClassArchive.writeIfAsked(progress);
             announce(serving, folder);
             new CountDownLatch(1).await();
             return 0;
