@@ -104,7 +104,7 @@ exec_java() {
         -XX:+UseSerialGC -Xms48m -Xmx640m
         -XX:+ExitOnOutOfMemoryError
         # Standard output is for results.
-        -Xlog:disable -Xlog:all=warning:stderr
+        -XX:+DisplayVMOutputToStderr -Xlog:disable -Xlog:all=error:stderr
         "-Dwrenn.guest-files=${guest_dist:-}"
     )
     if [ -e "$archive" ]; then
