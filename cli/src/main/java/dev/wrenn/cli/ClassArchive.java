@@ -29,11 +29,16 @@ final class ClassArchive {
         if (target.isEmpty()) {
             return;
         }
+        // The JDK itself tells standard output about it, where only our result may go.
+        var out = System.out;
+        System.setOut(System.err);
         try (var step = progress.start("Keeping what a fast start needs", 0)) {
             write(target.get());
             step.done();
         } catch (CommandFailed | IOException e) {
             LOG.atWarn().setCause(e).log("no class archive; the next start takes longer");
+        } finally {
+            System.setOut(out);
         }
     }
 
