@@ -8,6 +8,7 @@ mod boot;
 mod bridge;
 mod connect;
 mod download;
+mod drain;
 mod entry;
 mod files;
 mod filesystem;

@@ -9,7 +9,7 @@ use crate::reaper::Reaper;
 use crate::rpc_error::RpcError;
 use crate::users::{self, User};
 use crate::watchers::Watchers;
-use crate::{boot, bridge, download, files, filesystem, process_rpc, upload};
+use crate::{boot, bridge, download, drain, files, filesystem, process_rpc, upload};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{header, HeaderMap, Method, StatusCode};
@@ -134,6 +134,7 @@ fn routes(agent: Arc<Agent>) -> Router {
         })
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(&agent), guard))
+        .layer(middleware::from_fn(drain::uploads))
         .layer(middleware::from_fn(cross_origin))
         .with_state(agent)
 }

@@ -184,6 +184,22 @@ fn what_cannot_be_read_or_written_is_told_in_json() {
 }
 
 #[test]
+fn the_answer_to_a_long_upload_that_fails_reaches_its_sender() {
+    let mut agent = Agent::start();
+    let folder = tempfile::tempdir().expect("folder");
+    let content = vec![0; 32 << 20];
+    let mut reply = agent.send("POST", &target(folder.path()), &[RAW], &content);
+    assert_eq!(
+        (reply.status, reply.json()["code"].clone()),
+        (400, json!(400))
+    );
+    agent.post("/init", &json!({"accessToken": "t"}));
+    let path = target(&folder.path().join("f"));
+    assert_eq!(agent.send("POST", &path, &[RAW], &content).status, 401);
+    agent.token = Some("t".into());
+}
+
+#[test]
 fn files_without_a_size_are_read_to_their_end() {
     let agent = Agent::start();
     let path = Path::new("/proc/sys/kernel/random/boot_id");

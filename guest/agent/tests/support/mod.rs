@@ -61,8 +61,7 @@ impl Agent {
         }
         let mut stream = self.connect();
         stream.write_all((head + "\r\n").as_bytes()).expect("head");
-        // The agent may refuse before it has read everything.
-        let _ = stream.write_all(body);
+        stream.write_all(body).expect("body");
         Reply::read(stream)
     }
 
