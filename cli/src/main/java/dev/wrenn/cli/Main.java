@@ -16,7 +16,8 @@ import picocli.CommandLine.Command;
             DownCommand.class,
             StatusCommand.class,
             KeyCommand.class,
-            DoctorCommand.class
+            DoctorCommand.class,
+            BenchCommand.class
         },
         description = "Capsules that pause and resume.",
         mixinStandardHelpOptions = true,

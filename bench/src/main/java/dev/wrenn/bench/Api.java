@@ -1,0 +1,117 @@
+package dev.wrenn.bench;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.Secret;
+import dev.wrenn.base.Stopwatch;
+import dev.wrenn.base.WrennException;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+
+/** The public API, timed from the first byte sent to the last byte received. */
+final class Api implements Resource {
+    private static final Duration LIMIT = Duration.ofMinutes(5);
+    private static final int FIRST_ERROR_STATUS = 400;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final HttpClient http = HttpClient.newHttpClient();
+    private final String baseUrl;
+    private final Secret key;
+
+    Api(int port, Secret key) {
+        this.baseUrl = "http://127.0.0.1:" + port;
+        this.key = key;
+    }
+
+    /** An answer and the time it took, in milliseconds. */
+    record Answer(JsonNode body, double millis) {
+        String id() {
+            return body.path("id").asText();
+        }
+    }
+
+    Answer create(int memoryMb) {
+        return post("/v1/capsules", Map.of("vcpus", 1, "memory_mb", memoryMb));
+    }
+
+    Answer pause(String capsule) {
+        return post("/v1/capsules/" + capsule + "/pause", Map.of());
+    }
+
+    Answer resume(String capsule) {
+        return post("/v1/capsules/" + capsule + "/resume", Map.of());
+    }
+
+    void destroy(String capsule) {
+        send(request("/v1/capsules/" + capsule).DELETE().build());
+    }
+
+    /** Runs a shell line and returns what it printed; it must succeed. */
+    String shell(String capsule, String line) {
+        var answer = exec(capsule, Map.of("cmd", "/bin/sh", "args", List.of("-c", line)));
+        if (answer.path("exit_code").asInt(-1) != 0) {
+            throw new WrennException(
+                    Kind.UNAVAILABLE, "a command failed in capsule " + capsule + ": " + answer);
+        }
+        return answer.path("stdout").asText();
+    }
+
+    void background(String capsule, String program, List<String> arguments) {
+        exec(capsule, Map.of("cmd", program, "args", arguments, "background", true));
+    }
+
+    private JsonNode exec(String capsule, Map<String, ?> body) {
+        return post("/v1/capsules/" + capsule + "/exec", body).body();
+    }
+
+    private Answer post(String path, Map<String, ?> body) {
+        try {
+            var text = HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body));
+            return send(
+                    request(path).header("Content-Type", "application/json").POST(text).build());
+        } catch (JsonProcessingException e) {
+            throw new WrennException(Kind.BUG, "a request cannot be written as JSON", e);
+        }
+    }
+
+    private HttpRequest.Builder request(String path) {
+        return HttpRequest.newBuilder(URI.create(baseUrl + path))
+                .timeout(LIMIT)
+                .header("X-API-Key", key.reveal());
+    }
+
+    private Answer send(HttpRequest request) {
+        var attempt = request.method() + " " + request.uri().getPath();
+        try {
+            var watch = Stopwatch.start();
+            var response = http.send(request, HttpResponse.BodyHandlers.ofString());
+            double millis = watch.elapsedNanos() / 1e6;
+            if (response.statusCode() >= FIRST_ERROR_STATUS) {
+                throw new WrennException(
+                        Kind.UNAVAILABLE,
+                        "%s was answered with %d: %s"
+                                .formatted(attempt, response.statusCode(), response.body()));
+            }
+            return new Answer(JSON.readTree(response.body()), millis);
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, attempt + " got no answer", e);
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            throw new WrennException(Kind.UNAVAILABLE, attempt + " was interrupted");
+        }
+    }
+
+    @Override
+    public void close() {
+        http.shutdownNow();
+    }
+}

@@ -1,0 +1,17 @@
+package dev.wrenn.bench;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+
+/** Something cannot be measured on this machine. */
+final class BenchFailed extends WrennException {
+    private static final long serialVersionUID = 1L;
+
+    private BenchFailed(String message, Throwable cause) {
+        super(Kind.UNAVAILABLE, message, cause);
+    }
+
+    static BenchFailed because(String message, Throwable cause) {
+        return new BenchFailed(message, cause);
+    }
+}

@@ -1,0 +1,59 @@
+package dev.wrenn.bench;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * One promise and what was measured of it.
+ *
+ * @param id stable name
+ * @param what is measured
+ * @param target the promise in words
+ * @param unit of value and limit
+ * @param value measured
+ * @param bound on which side of the limit the value must be
+ * @param limit the promise as a number of this run
+ * @param details what both were computed from, by name with unit
+ */
+record Row(
+        String id,
+        String what,
+        String target,
+        String unit,
+        double value,
+        Bound bound,
+        double limit,
+        Map<String, Object> details) {
+    /** Side of a limit. */
+    enum Bound {
+        AT_MOST,
+        AT_LEAST
+    }
+
+    @JsonProperty("kept")
+    boolean isKept() {
+        return switch (bound) {
+            case AT_MOST -> value <= limit;
+            case AT_LEAST -> value >= limit;
+        };
+    }
+
+    String shownValue() {
+        return shown(value);
+    }
+
+    String shownLimit() {
+        var sign =
+                switch (bound) {
+                    case AT_MOST -> "≤ ";
+                    case AT_LEAST -> "≥ ";
+                };
+        return sign + shown(limit);
+    }
+
+    private String shown(double number) {
+        return String.format(Locale.ROOT, Math.abs(number) < 10 ? "%.2f" : "%.0f", number)
+                + (unit.isEmpty() ? "" : " " + unit);
+    }
+}

@@ -1,0 +1,5 @@
+/** Measures what SPECIFICATION.md promises, as ratios inside one run on one machine. */
+@NullMarked
+package dev.wrenn.bench;
+
+import org.jspecify.annotations.NullMarked;
