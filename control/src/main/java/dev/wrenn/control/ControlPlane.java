@@ -9,6 +9,7 @@ import dev.wrenn.control.auth.ApiKeys;
 import dev.wrenn.control.auth.Requests;
 import dev.wrenn.control.capsule.CapsuleRoutes;
 import dev.wrenn.control.capsule.Capsules;
+import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
 import dev.wrenn.control.file.FileRoutes;

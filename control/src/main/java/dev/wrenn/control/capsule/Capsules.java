@@ -8,7 +8,6 @@ import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
-import dev.wrenn.control.ControlConfig;
 import dev.wrenn.control.auth.TeamId;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;

@@ -1,4 +1,4 @@
-package dev.wrenn.control;
+package dev.wrenn.control.capsule;
 
 /**
  * Limits of the control plane.
