@@ -110,7 +110,9 @@ exec_java() {
     if [ -e "$archive" ]; then
         options+=("-XX:SharedArchiveFile=$archive")
     elif [ "$1" = up ]; then
-        options+=(-XX:+RecordDynamicDumpInfo "-Dwrenn.class-archive=$archive")
+        # Written when this run ends. A JVM that dumps while it goes on working crashes later: JDK
+        # 25.0.3 did, in find_lambda_proxy_class. Its header comes last, so half a file is none.
+        options+=("-XX:ArchiveClassesAtExit=$archive")
     fi
     # Each capsule needs a handful of descriptors.
     ulimit -Sn "$(ulimit -Hn)" 2>/dev/null || true

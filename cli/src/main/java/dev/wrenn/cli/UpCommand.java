@@ -39,7 +39,6 @@ final class UpCommand implements Callable<Integer> {
         var progress = TerminalProgress.onStandardError();
         var serving = Serving.start(folder, config, progress);
         try {
-            ClassArchive.writeIfAsked(progress);
             announce(serving, folder);
             new CountDownLatch(1).await();
             return 0;
