@@ -3,6 +3,8 @@ package dev.wrenn.cli;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.bench.Bench;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.FolderLock;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.concurrent.Callable;

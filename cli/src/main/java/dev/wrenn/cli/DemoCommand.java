@@ -2,6 +2,10 @@ package dev.wrenn.cli;
 
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.UndoStack;
+import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.folder.ApiKeyFile;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.ServerRecord;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;

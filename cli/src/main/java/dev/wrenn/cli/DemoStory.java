@@ -6,6 +6,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.cli.client.ApiClient;
 import dev.wrenn.linux.ProcessIdentity;
 import java.time.Duration;
 import java.util.LinkedHashMap;

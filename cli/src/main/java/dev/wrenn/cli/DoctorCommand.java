@@ -1,6 +1,8 @@
 package dev.wrenn.cli;
 
 import dev.wrenn.cli.Finding.Verdict;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.ServerRecord;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

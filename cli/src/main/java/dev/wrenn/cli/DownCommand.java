@@ -4,6 +4,8 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Pause;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.ServerRecord;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;

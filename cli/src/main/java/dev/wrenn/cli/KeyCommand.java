@@ -1,5 +1,7 @@
 package dev.wrenn.cli;
 
+import dev.wrenn.cli.folder.ApiKeyFile;
+import dev.wrenn.cli.folder.DataFolder;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;

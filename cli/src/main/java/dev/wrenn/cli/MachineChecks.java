@@ -4,6 +4,7 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.CommandFailed;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.cli.folder.ServerRecord;
 import dev.wrenn.linux.LinuxException;
 import dev.wrenn.linux.Reflink;
 import dev.wrenn.linux.UserfaultSupport;

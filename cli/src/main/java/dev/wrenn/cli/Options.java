@@ -2,6 +2,8 @@ package dev.wrenn.cli;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.cli.client.Json;
+import dev.wrenn.cli.folder.DataFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,10 @@
 package dev.wrenn.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.folder.ApiKeyFile;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.ServerRecord;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

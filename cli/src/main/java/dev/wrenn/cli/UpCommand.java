@@ -1,5 +1,6 @@
 package dev.wrenn.cli;
 
+import dev.wrenn.cli.folder.DataFolder;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

@@ -3,6 +3,7 @@ package dev.wrenn.cli;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.ConfigSource;
 import dev.wrenn.base.Secret;
+import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.host.capsule.HostConfig;
 import java.nio.file.Path;

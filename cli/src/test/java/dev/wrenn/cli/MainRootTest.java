@@ -2,6 +2,7 @@ package dev.wrenn.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.wrenn.cli.client.Json;
 import dev.wrenn.testkit.HostInventory;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

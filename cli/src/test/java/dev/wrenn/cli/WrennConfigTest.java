@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.ConfigInvalid;
+import dev.wrenn.cli.folder.DataFolder;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;

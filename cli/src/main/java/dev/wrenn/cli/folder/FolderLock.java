@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.folder;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
@@ -12,7 +12,7 @@ import java.nio.file.StandardOpenOption;
  * The right to be the one server of a data folder. The kernel takes it back when the process ends,
  * however it ends; VMMs do not inherit it (fcntl_locking(2)).
  */
-final class FolderLock implements Resource {
+public final class FolderLock implements Resource {
     private final FileChannel channel;
 
     private FolderLock(FileChannel channel) {
@@ -20,7 +20,7 @@ final class FolderLock implements Resource {
     }
 
     /** Takes it, or says who has it. */
-    static FolderLock take(DataFolder folder) {
+    public static FolderLock take(DataFolder folder) {
         try {
             var channel =
                     FileChannel.open(

@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.folder;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -20,28 +20,32 @@ import java.util.Optional;
  * @param baseUrl where it serves; empty while it starts
  * @param vmm driver, accelerator and version; empty while it starts
  */
-record ServerRecord(long pid, long startTicks, String baseUrl, String vmm) {
+public record ServerRecord(long pid, long startTicks, String baseUrl, String vmm) {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /** This process, starting. */
-    static ServerRecord ofThisProcess() {
+    public static ServerRecord ofThisProcess() {
         var self = ProcessIdentity.of(ProcessHandle.current().pid()).orElseThrow();
         return new ServerRecord(self.pid(), self.startTicks(), "", "");
     }
 
-    ServerRecord serving(String url, String vmmName) {
+    /** The same, serving. */
+    public ServerRecord serving(String url, String vmmName) {
         return new ServerRecord(pid, startTicks, url, vmmName);
     }
 
-    ProcessIdentity process() {
+    /** The process. */
+    public ProcessIdentity process() {
         return new ProcessIdentity(pid, startTicks);
     }
 
-    boolean isServing() {
+    /** Whether it does not start any more. */
+    public boolean isServing() {
         return !baseUrl.isEmpty();
     }
 
-    void write(Path file) {
+    /** Keeps it. */
+    public void write(Path file) {
         var aside = file.resolveSibling(file.getFileName() + ".new");
         try {
             Files.write(aside, JSON.writeValueAsBytes(this));
@@ -52,7 +56,7 @@ record ServerRecord(long pid, long startTicks, String baseUrl, String vmm) {
     }
 
     /** The process that serves the folder now; none if it has ended, however it ended. */
-    static Optional<ServerRecord> running(Path file) {
+    public static Optional<ServerRecord> running(Path file) {
         try {
             return Optional.of(JSON.readValue(Files.readAllBytes(file), ServerRecord.class))
                     .filter(server -> server.process().isAlive());

@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.client;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -9,7 +9,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 
 /** JSON as the commands print and read it: one line, names in snake_case. */
-final class Json {
+public final class Json {
     private static final ObjectMapper MAPPER =
             JsonMapper.builder()
                     .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
@@ -17,7 +17,8 @@ final class Json {
 
     private Json() {}
 
-    static String line(Object value) {
+    /** As one line. */
+    public static String line(Object value) {
         try {
             return MAPPER.writeValueAsString(value);
         } catch (JsonProcessingException e) {
@@ -25,7 +26,8 @@ final class Json {
         }
     }
 
-    static JsonNode read(String text) {
+    /** Parses. */
+    public static JsonNode read(String text) {
         try {
             return MAPPER.readTree(text);
         } catch (JsonProcessingException e) {

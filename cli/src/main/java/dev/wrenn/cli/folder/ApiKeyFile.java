@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.folder;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
@@ -13,13 +13,13 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /** The first API key of a data folder, made once and readable by its owner only. */
-final class ApiKeyFile {
+public final class ApiKeyFile {
     private static final Pattern FORMAT = Pattern.compile("wrn_[0-9a-f]{32}");
 
     private ApiKeyFile() {}
 
     /** The key, if it was made. */
-    static Optional<Secret> read(Path file) {
+    public static Optional<Secret> read(Path file) {
         String text;
         try {
             text = Files.readString(file).strip();
@@ -38,7 +38,7 @@ final class ApiKeyFile {
     }
 
     /** Keeps a key where only the owner can read it; an older one is replaced. */
-    static void write(Path file, Secret key) {
+    public static void write(Path file, Secret key) {
         var aside = file.resolveSibling(file.getFileName() + ".new");
         try {
             Files.deleteIfExists(aside);

@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.folder;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
@@ -12,11 +12,11 @@ import java.nio.file.attribute.PosixFilePermissions;
  *
  * @param path absolute
  */
-record DataFolder(Path path) {
+public record DataFolder(Path path) {
     private static final String OWNER_ONLY = "rwx------";
 
     /** The folder, made if it is not there, and known to be writable. */
-    static DataFolder open(Path path) {
+    public static DataFolder open(Path path) {
         var folder = path.toAbsolutePath().normalize();
         try {
             if (!Files.isDirectory(folder)) {
@@ -50,23 +50,28 @@ record DataFolder(Path path) {
         };
     }
 
-    Path configuration() {
+    /** Settings. */
+    public Path configuration() {
         return path.resolve("wrenn.conf");
     }
 
-    Path lock() {
+    /** Held by the process that works in it. */
+    public Path lock() {
         return path.resolve("wrenn.lock");
     }
 
-    Path serverRecord() {
+    /** Which process that is. */
+    public Path serverRecord() {
         return path.resolve("server.json");
     }
 
-    Path apiKey() {
+    /** The first API key. */
+    public Path apiKey() {
         return path.resolve("api-key");
     }
 
-    Path logs() {
+    /** Logs. */
+    public Path logs() {
         return path.resolve("log");
     }
 }
