@@ -27,6 +27,7 @@ public final class SnapshotDraft implements Resource {
     private final String layer;
     private Optional<LayerWriter> writer = Optional.empty();
     private Optional<Snapshot> parent = Optional.empty();
+    private Optional<Resource> parentHold = Optional.empty(); // its layers become ours
     private Optional<MemoryImage> parentImage = Optional.empty();
     private int pageCount;
     private boolean sealed;
@@ -57,6 +58,7 @@ public final class SnapshotDraft implements Resource {
      * @param pages pages of guest memory
      */
     public LayerWriter memory(Optional<Snapshot> parentSnapshot, long pages) {
+        parentHold = parentSnapshot.map(p -> store.hold(p.id()));
         parent = parentSnapshot;
         parentImage = parentSnapshot.map(Snapshot::image);
         pageCount = Math.toIntExact(pages);
@@ -190,6 +192,7 @@ public final class SnapshotDraft implements Resource {
                 deleteFile(store.layerFolder().resolve(SnapshotFiles.layerFile(layer)));
             }
         } finally {
+            parentHold.ifPresent(Resource::close);
             store.draftEnded(id);
         }
     }

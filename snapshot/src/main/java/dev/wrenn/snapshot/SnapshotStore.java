@@ -1,18 +1,19 @@
 package dev.wrenn.snapshot;
 
 import dev.wrenn.base.Command;
-import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileSync;
 import dev.wrenn.linux.Reflink;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
+import java.nio.file.StandardCopyOption;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -33,14 +34,11 @@ import org.slf4j.LoggerFactory;
 public final class SnapshotStore {
     private static final Logger LOG = LoggerFactory.getLogger(SnapshotStore.class);
 
-    /** How long a sealed snapshot is safe from collection though nobody names it yet. */
-    private static final Duration GRACE = Duration.ofMinutes(10);
-
     private final Path snapshots;
     private final Path layers;
     private final Path drafts;
-    private final Set<SnapshotId> drafting = ConcurrentHashMap.newKeySet();
-    private final Map<SnapshotId, Deadline> young = new ConcurrentHashMap<>();
+    private final Holds holds = new Holds();
+    private final ReentrantLock collecting = new ReentrantLock();
 
     /** Opens the store, and makes its folders. */
     public SnapshotStore(Path root) {
@@ -52,10 +50,43 @@ public final class SnapshotStore {
         SnapshotFiles.createFolder(drafts);
     }
 
-    /** Begins a snapshot; the caller closes it. */
+    /**
+     * Begins a snapshot; the caller closes it. What is sealed stays until the caller has named it
+     * among the roots and says so ({@link #settled}).
+     */
     public SnapshotDraft draft(SnapshotId id) {
-        drafting.add(id);
+        holds.drafting(id);
         return new SnapshotDraft(this, id);
+    }
+
+    /**
+     * Says that a snapshot which was sealed or copied now is named by a root, or is not wanted any
+     * more: from here on it stays as long as a root names it.
+     */
+    public void settled(SnapshotId id) {
+        holds.settled(id);
+    }
+
+    /**
+     * Keeps a snapshot from collection until the result is closed, whatever the roots say. Whoever
+     * makes an existing snapshot a root, or serves from it, holds it meanwhile.
+     *
+     * @throws SnapshotAbsent if there is none
+     */
+    public Resource hold(SnapshotId id) {
+        holds.hold(
+                id,
+                () -> {
+                    if (!Files.isDirectory(folder(id))) {
+                        throw new SnapshotAbsent(id);
+                    }
+                });
+        var isOpen = new AtomicBoolean(true);
+        return () -> {
+            if (isOpen.compareAndSet(true, false)) {
+                holds.letGo(id);
+            }
+        };
     }
 
     /**
@@ -70,10 +101,10 @@ public final class SnapshotStore {
 
     /** A second snapshot with the same content; costs no space where files can be cloned. */
     public Snapshot copy(SnapshotId from, SnapshotId to) {
-        var source = open(from);
-        drafting.add(to);
         var draft = draftFolder(to);
-        try {
+        holds.drafting(to);
+        try (var _ = hold(from)) {
+            var source = open(from);
             SnapshotFiles.deleteTree(draft);
             SnapshotFiles.createFolder(draft);
             for (var name : List.of(SnapshotFiles.VM_STATE, SnapshotFiles.MAP)) {
@@ -123,18 +154,32 @@ public final class SnapshotStore {
                 m.attributes());
     }
 
-    /** Removes a snapshot; its layers go with the next collection. */
+    /** Removes a snapshot that its maker does not want; its layers go with a collection. */
     public void delete(SnapshotId id) {
-        young.remove(id);
-        SnapshotFiles.deleteTree(folder(id));
+        holds.remove(id, () -> putAside(id));
+        deleteAside(id);
+    }
+
+    /** In one step, so that a process killed in the middle leaves no half of a snapshot. */
+    private void putAside(SnapshotId id) {
+        SnapshotFiles.deleteTree(draftFolder(id));
+        if (Files.isDirectory(folder(id))) {
+            move(folder(id), draftFolder(id));
+        }
+    }
+
+    private void deleteAside(SnapshotId id) {
+        SnapshotFiles.deleteTree(draftFolder(id));
         FileSync.folder(snapshots);
     }
 
     /** Every snapshot there is. */
     public Set<SnapshotId> list() {
-        var found = new HashSet<SnapshotId>();
-        names(snapshots).forEach(n -> found.add(new SnapshotId(n)));
-        return found;
+        return holds.alone(() -> {
+            var found = new HashSet<SnapshotId>();
+            names(snapshots).forEach(n -> found.add(new SnapshotId(n)));
+            return found;
+        });
     }
 
     /** Bytes that the snapshot's own files and the layers it names occupy. */
@@ -154,34 +199,60 @@ public final class SnapshotStore {
     }
 
     /**
-     * Removes what neither the roots nor a draft in progress needs.
+     * Removes what neither the roots nor anybody at work needs. May run at any moment, beside
+     * everything else.
      *
      * @param roots asked after the snapshots were listed, so that what is sealed meanwhile stays
      */
     public void collectGarbage(Supplier<Set<SnapshotId>> roots) {
-        var candidates = list();
-        candidates.removeAll(roots.get());
-        candidates.removeIf(this::isYoung);
-        for (var id : candidates) {
-            delete(id);
-            LOG.atInfo().addKeyValue("snapshot", id).log("snapshot removed");
+        collecting.lock();
+        holds.beginCollection();
+        try {
+            var candidates = list();
+            candidates.removeAll(roots.get());
+            for (var id : candidates) {
+                if (holds.removeIfFree(id, () -> putAside(id))) {
+                    deleteAside(id);
+                    LOG.atInfo().addKeyValue("snapshot", id).log("snapshot removed");
+                }
+            }
+            collectDrafts();
+            collectLayers();
+        } finally {
+            holds.endCollection();
+            collecting.unlock();
         }
-        names(drafts)
-                .filter(n -> !drafting.contains(new SnapshotId(n)))
+    }
+
+    private void collectDrafts() {
+        var present = names(drafts).toList(); // before the drafts: a new one is not a candidate
+        var inProgress = holds.drafts();
+        present.stream()
+                .filter(n -> !inProgress.contains(new SnapshotId(n)))
                 .forEach(n -> SnapshotFiles.deleteTree(drafts.resolve(n)));
-        collectLayers();
     }
 
     private void collectLayers() {
         var present =
                 names(layers).toList(); // before the manifests: a new layer is not a candidate
         var needed = new HashSet<String>();
-        drafting.forEach(
-                d -> needed.add(SnapshotFiles.layerFile(d.text().replace("snap-", "layer-"))));
+        // A draft that is sealed in between is in the list that follows.
+        holds.drafts()
+                .forEach(d ->
+                        needed.add(SnapshotFiles.layerFile(d.text().replace("snap-", "layer-"))));
         for (var id : list()) {
-            ManifestFile.read(id, folder(id).resolve(SnapshotFiles.MANIFEST))
-                    .layers()
-                    .forEach(l -> needed.add(SnapshotFiles.layerFile(l.layer())));
+            try {
+                ManifestFile.read(id, folder(id).resolve(SnapshotFiles.MANIFEST))
+                        .layers()
+                        .forEach(l -> needed.add(SnapshotFiles.layerFile(l.layer())));
+            } catch (SnapshotAbsent | SnapshotCorrupt e) {
+                // It may be what a copy made since was made of, or be put back from a backup.
+                LOG.atWarn()
+                        .setCause(e)
+                        .addKeyValue("snapshot", id)
+                        .log("layers are kept: a snapshot does not say which it needs");
+                return;
+            }
         }
         for (var layer : present) {
             if (!needed.contains(layer)) {
@@ -190,18 +261,26 @@ public final class SnapshotStore {
         }
     }
 
-    private boolean isYoung(SnapshotId id) {
-        var grace = young.get(id);
-        return grace != null && !grace.isPast();
+    void publish(SnapshotId id, Path draft) {
+        holds.sealed(id, () -> move(draft, folder(id)));
+        try {
+            FileSync.folder(snapshots); // outside of the lock, because it waits for the device
+        } catch (WrennException e) {
+            delete(id);
+            throw e;
+        }
     }
 
-    void publish(SnapshotId id, Path draft) {
-        young.put(id, Deadline.after(GRACE));
-        FileSync.rename(draft, folder(id));
+    private static void move(Path from, Path to) {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw new StoreFailed("rename " + SnapshotFiles.name(from), e);
+        }
     }
 
     void draftEnded(SnapshotId id) {
-        drafting.remove(id);
+        holds.ended(id);
     }
 
     Path draftFolder(SnapshotId id) {

@@ -167,6 +167,7 @@ final class Adoption {
             var name = record.capsule();
             undo.undo(() -> ResumePath.deleteFolder(machinery.journal().runFolder(name)));
             var base = new SnapshotId(run.snapshot());
+            undo.hold(machinery.store().hold(base));
             var image = undo.hold(machinery.store().open(base).image());
             var disk = machinery.diskOf(name);
             undo.undo(() -> ResumePath.deleteFile(disk));

@@ -256,6 +256,7 @@ final class CapsuleDriver implements Resource {
                 var saved = record.saved(snapshot.id().toString(), why);
                 machinery.journal().write(saved, Durability.SYNCED);
                 record = saved;
+                machinery.store().settled(snapshot.id());
                 measured = measured.saved(snapshot.writtenBytes());
                 // From here on the capsule is safe; the VM is not needed any more.
                 run.endSessions(CapsuleRefusal.gone(id.text(), "paused"));

@@ -170,7 +170,11 @@ public final class Capsules implements Resource {
                                             .copy(
                                                     new SnapshotId(record.snapshot()),
                                                     SnapshotId.random());
-                            made[0] = templates.add(template, copy);
+                            try {
+                                made[0] = templates.add(template, copy);
+                            } finally {
+                                machinery.store().settled(copy.id());
+                            }
                         });
         return made[0];
     }
@@ -232,6 +236,7 @@ public final class Capsules implements Resource {
         machinery.store().collectGarbage(this::roots);
     }
 
+    /** A run holds the snapshot that its memory is served from by itself. */
     private Set<SnapshotId> roots() {
         var roots = new HashSet<>(templates.roots());
         for (var record : machinery.journal().capsules()) {
@@ -242,9 +247,6 @@ public final class Capsules implements Resource {
         for (var driver : drivers.values()) {
             if (!driver.record().snapshot().isEmpty()) {
                 roots.add(new SnapshotId(driver.record().snapshot()));
-            }
-            if (driver.state() instanceof CapsuleState.Running(var run)) {
-                run.base().ifPresent(roots::add);
             }
         }
         return roots;

@@ -4,6 +4,7 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.UndoStack;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.guest.GuestInit;
@@ -69,7 +70,12 @@ public final class ColdBoot {
                                             Long.toString(bootMillis))),
                             Deadline.after(machinery.config().pauseLimit()));
         }
-        learnWorkingSet(name, template, snapshot, token);
+        try {
+            learnWorkingSet(name, template, snapshot, token);
+        } catch (WrennException e) {
+            machinery.store().delete(snapshot.id());
+            throw e;
+        }
         LOG.atInfo()
                 .addKeyValue("template", template)
                 .addKeyValue("vcpus", vcpus)

@@ -58,6 +58,7 @@ public final class ResumePath {
             undo.hold(openRunFolder(record));
 
             var leasing = forks.start("lease slot", () -> lease(deadline));
+            undo.hold(machinery.store().hold(order.snapshot()));
             var snapshot = machinery.store().open(order.snapshot());
             var image = undo.hold(snapshot.image());
             var disk = undo.hold(cloneDisk(snapshot, capsule));

@@ -84,7 +84,11 @@ public final class Templates {
                             machinery.images().minimalRootFs(),
                             vcpus,
                             ByteSize.mib(memoryMb));
-            machinery.journal().write(require(template).with(key, snapshot.id().toString()));
+            try {
+                machinery.journal().write(require(template).with(key, snapshot.id().toString()));
+            } finally {
+                machinery.store().settled(snapshot.id());
+            }
             return snapshot;
         } finally {
             lock.unlock();
