@@ -47,6 +47,7 @@ class ArchitectureTest {
                         "network",
                         "pager",
                         "server",
+                        "simhost",
                         "snapshot",
                         "vmm");
     }

@@ -1,0 +1,31 @@
+package dev.wrenn.simhost;
+
+/** Places at which a test can make the simulated host fail or wait. */
+public enum FailPoint {
+    /** While a capsule is being created. */
+    CREATE,
+    /** While a capsule is being paused; before anything of it is saved. */
+    PAUSE,
+    /** While a capsule is being resumed. */
+    RESUME,
+    /** While a capsule is being destroyed. */
+    DESTROY,
+    /** A sign of activity. */
+    PING,
+    /** Before a session with a guest is opened. */
+    OPEN_SESSION,
+    /** Before the host tells what it holds. */
+    INVENTORY,
+    /** While a template is being made, after its capsule was paused. */
+    CREATE_TEMPLATE,
+    /** Before a template is removed. */
+    DELETE_TEMPLATE,
+    /** Before a process is started. */
+    START_PROCESS,
+    /** Before a file is opened for reading. */
+    OPEN_FILE,
+    /** At every piece of a file that is read. */
+    READ_FILE,
+    /** Before a file is written. */
+    WRITE_FILE
+}

@@ -1,0 +1,298 @@
+package dev.wrenn.simhost;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostState;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * One simulated capsule. Its operations take turns in the order in which they came; what others
+ * read is written by the operation whose turn it is.
+ */
+final class SimCapsule {
+    private static final Map<String, String> VERSIONS =
+            Map.of(
+                    "kernel_version", "sim",
+                    "vmm_version", "sim",
+                    "agent_version", "sim",
+                    "guest_agent_version", "sim");
+
+    private final CapsuleId id;
+    private final CreateCapsule order;
+    private final int vcpus;
+    private final int memoryMb;
+    private final Path folder;
+    private final FailPoints failPoints;
+    private final InstantSource clock;
+    private final Consumer<HostCapsule> reports;
+    private final SimProcesses processes;
+    private final SimFiles files;
+    private final ReentrantLock turn = new ReentrantLock(true);
+    private final Set<SimGuest> sessions = ConcurrentHashMap.newKeySet();
+    private volatile HostState state = HostState.CREATING;
+    private final AtomicLong generation = new AtomicLong();
+    private volatile String reason = "";
+    private volatile boolean saved;
+    private volatile Instant startedAt = Instant.EPOCH;
+    private volatile Instant lastActiveAt;
+
+    /** What a capsule has around it. */
+    record Machine(
+            Path folder,
+            Programs programs,
+            FailPoints failPoints,
+            InstantSource clock,
+            Consumer<HostCapsule> reports) {}
+
+    SimCapsule(CreateCapsule order, int vcpus, int memoryMb, Machine machine) {
+        this.id = order.capsule();
+        this.order = order;
+        this.vcpus = vcpus;
+        this.memoryMb = memoryMb;
+        this.folder = machine.folder();
+        this.failPoints = machine.failPoints();
+        this.clock = machine.clock();
+        this.reports = machine.reports();
+        this.lastActiveAt = clock.instant();
+        this.processes = new SimProcesses(machine.programs(), order.environment());
+        this.files = new SimFiles(disk(), failPoints);
+    }
+
+    HostCapsule create(Path template) {
+        return inTurn(() -> {
+            become(HostState.CREATING, "");
+            try {
+                failPoints.pass(FailPoint.CREATE);
+                copy(template, disk());
+                started();
+            } catch (WrennException e) {
+                discard();
+                become(HostState.DESTROYED, e.shownMessage());
+                throw e;
+            }
+        });
+    }
+
+    HostCapsule pause(String why) {
+        return inTurn(() -> pauseNow(why));
+    }
+
+    private void pauseNow(String why) {
+        require(HostState.RUNNING, "pause");
+        become(HostState.PAUSING, "");
+        try {
+            failPoints.pass(FailPoint.PAUSE);
+            processes.freeze();
+            discard(savedDisk());
+            copy(disk(), savedDisk());
+        } catch (WrennException e) {
+            processes.thaw();
+            become(HostState.RUNNING, "");
+            throw e;
+        }
+        saved = true;
+        endSessions(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was paused"));
+        become(HostState.PAUSED, why);
+    }
+
+    HostCapsule resume() {
+        return inTurn(() -> {
+            require(HostState.PAUSED, "resume");
+            become(HostState.RESUMING, "");
+            try {
+                failPoints.pass(FailPoint.RESUME);
+                processes.thaw();
+            } catch (WrennException e) {
+                become(HostState.PAUSED, e.shownMessage());
+                throw e;
+            }
+            started();
+        });
+    }
+
+    HostCapsule destroy() {
+        return inTurn(() -> {
+            if (state == HostState.DESTROYED) {
+                return;
+            }
+            become(HostState.DESTROYING, "");
+            failPoints.pass(FailPoint.DESTROY);
+            endSessions(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was destroyed"));
+            discard();
+            become(HostState.DESTROYED, "");
+        });
+    }
+
+    /** The VM ends by itself. */
+    HostCapsule loseVm(String why) {
+        return inTurn(() -> {
+            require(HostState.RUNNING, "lose the VM of");
+            endSessions(new WrennException(Kind.UNAVAILABLE, why));
+            processes.vanish();
+            if (saved) {
+                discard(disk());
+                copy(savedDisk(), disk());
+            }
+            become(saved ? HostState.PAUSED : HostState.FAILED, why);
+        });
+    }
+
+    /** Does something with the disk of the capsule at rest. */
+    HostCapsule atRest(Consumer<Path> work) {
+        return inTurn(() -> {
+            if (state == HostState.RUNNING) {
+                pauseNow("");
+            }
+            require(HostState.PAUSED, "snapshot");
+            work.accept(savedDisk());
+        });
+    }
+
+    void ping() {
+        require(HostState.RUNNING, "ping");
+        failPoints.pass(FailPoint.PING);
+        lastActiveAt = clock.instant();
+    }
+
+    GuestSession openSession() {
+        require(HostState.RUNNING, "use");
+        failPoints.pass(FailPoint.OPEN_SESSION);
+        lastActiveAt = clock.instant();
+        var session = new SimGuest(processes, files, failPoints, this::left);
+        sessions.add(session);
+        if (state != HostState.RUNNING) { // a pause came in between and may have missed it
+            session.end(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was paused"));
+        }
+        return session;
+    }
+
+    private void left(SimGuest session) {
+        lastActiveAt = clock.instant();
+        sessions.remove(session);
+    }
+
+    /** Whether its expiry has passed and nobody uses it. */
+    boolean isExpired() {
+        return state == HostState.RUNNING
+                && !order.expiry().isZero()
+                && sessions.isEmpty()
+                && Duration.between(lastActiveAt, clock.instant()).compareTo(order.expiry()) > 0;
+    }
+
+    void expire() {
+        var _ =
+                inTurn(() -> {
+                    if (isExpired()) {
+                        pauseNow(
+                                "expired after %d s without activity"
+                                        .formatted(order.expiry().toSeconds()));
+                    }
+                });
+    }
+
+    HostCapsule report() {
+        return new HostCapsule(
+                id,
+                generation.get(),
+                state,
+                vcpus,
+                memoryMb,
+                startedAt.equals(Instant.EPOCH) ? "" : "127.0.0.1",
+                startedAt,
+                lastActiveAt,
+                VERSIONS,
+                reason);
+    }
+
+    HostState state() {
+        return state;
+    }
+
+    /** Ends what runs and removes its files. */
+    void discard() {
+        processes.vanish();
+        discard(folder);
+    }
+
+    private void started() {
+        startedAt = clock.instant();
+        lastActiveAt = startedAt;
+        become(HostState.RUNNING, "");
+    }
+
+    private void endSessions(WrennException why) {
+        sessions.forEach(s -> s.end(why));
+    }
+
+    private HostCapsule inTurn(Runnable operation) {
+        turn.lock(); // held across the operation on purpose: that is what taking turns means
+        try {
+            operation.run();
+            return report();
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    private void become(HostState next, String why) {
+        reason = why;
+        state = next;
+        generation.incrementAndGet();
+        reports.accept(report());
+    }
+
+    private void require(HostState wanted, String operation) {
+        if (state == HostState.DESTROYED) {
+            throw unknown(id);
+        }
+        if (state != wanted) {
+            throw new WrennException(
+                    Kind.WRONG_STATE,
+                    "cannot %s capsule %s: it is %s"
+                            .formatted(operation, id, state.name().toLowerCase(Locale.ROOT)));
+        }
+    }
+
+    static WrennException unknown(CapsuleId id) {
+        return new WrennException(Kind.ABSENT, "this host has no capsule " + id);
+    }
+
+    private Path disk() {
+        return folder.resolve("disk");
+    }
+
+    private Path savedDisk() {
+        return folder.resolve("saved");
+    }
+
+    private static void copy(Path from, Path to) {
+        try {
+            Folders.copy(from, to);
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "a simulated disk cannot be copied", e);
+        }
+    }
+
+    private static void discard(Path folder) {
+        try {
+            Folders.delete(folder);
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "a simulated disk cannot be removed", e);
+        }
+    }
+}

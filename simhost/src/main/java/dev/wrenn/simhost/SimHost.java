@@ -1,0 +1,288 @@
+package dev.wrenn.simhost;
+
+import dev.wrenn.base.Forks;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Loop;
+import dev.wrenn.base.Resource;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.HostAgent;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostDescription;
+import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.HostTemplate;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+
+/**
+ * A host agent without VMs: a capsule is a folder and some processes of this machine. It passes the
+ * same suite as the real one and is what the control plane is tested with; besides the seam it
+ * offers what only tests want: fail points, VMs that end by themselves, reports that get lost.
+ *
+ * <p>It is no sandbox: with {@link ChildPrograms}, programs run as the test's own user.
+ */
+public final class SimHost implements HostAgent, Resource {
+    private static final Duration EXPIRY_TICK = Duration.ofMillis(50);
+    private static final int CAPACITY = 10_000;
+
+    private final Path folder;
+    private final Programs programs;
+    private final InstantSource clock;
+    private final FailPoints failPoints = new FailPoints();
+    private final Map<CapsuleId, SimCapsule> capsules = new ConcurrentHashMap<>();
+    private final Map<TemplateId, HostTemplate> templates = new ConcurrentHashMap<>();
+    private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
+    private final Loop expiry;
+    private volatile boolean silent;
+    private volatile int capacity = CAPACITY;
+
+    /**
+     * An empty host.
+     *
+     * @param folder for its disks; must be empty
+     * @param programs what runs in its guests
+     */
+    public SimHost(Path folder, Programs programs, InstantSource clock) {
+        this.folder = folder;
+        this.programs = programs;
+        this.clock = clock;
+        templates.put(TemplateId.MINIMAL, new HostTemplate(TemplateId.MINIMAL, false, 0, 0, 0));
+        try {
+            Files.createDirectories(templateFolder(TemplateId.MINIMAL).resolve("root"));
+            Files.createDirectories(templateFolder(TemplateId.MINIMAL).resolve("tmp"));
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot use " + folder, e);
+        }
+        this.expiry =
+                Loop.every(
+                        "sim-expiry",
+                        EXPIRY_TICK,
+                        () ->
+                                capsules.values().stream()
+                                        .filter(SimCapsule::isExpired)
+                                        .forEach(SimCapsule::expire));
+    }
+
+    // ---- what only tests want ----
+
+    /** Makes operations fail or wait. */
+    public FailPoints failPoints() {
+        return failPoints;
+    }
+
+    /** From now on this many capsules can run, and no more. */
+    public void limitTo(int running) {
+        capacity = running;
+    }
+
+    /** Whether reports of changes get lost from now on. */
+    public void loseReports(boolean lost) {
+        silent = lost;
+    }
+
+    /** A running capsule's VM ends by itself. */
+    public HostCapsule loseVm(CapsuleId capsule, String why) {
+        return require(capsule).loseVm(why);
+    }
+
+    /** Forgets a capsule without a word, as a host does that lost its disk. */
+    public void forget(CapsuleId capsule) {
+        var gone = capsules.remove(capsule);
+        if (gone != null) {
+            gone.discard();
+        }
+    }
+
+    /** Sends that to all listeners, as a report that was on its way for long. */
+    public void report(HostCapsule late) {
+        listeners.forEach(l -> l.accept(late));
+    }
+
+    // ---- the seam ----
+
+    @Override
+    public HostCapsule create(CreateCapsule order) {
+        var template = templates.get(order.template());
+        if (template == null) {
+            throw new WrennException(Kind.ABSENT, "this host has no template " + order.template());
+        }
+        long running =
+                capsules.values().stream().filter(c -> c.state() != HostState.PAUSED).count();
+        if (running >= capacity) {
+            throw new WrennException(
+                    Kind.EXHAUSTED, "this host has room for " + capacity + " running capsules");
+        }
+        var capsule =
+                new SimCapsule(
+                        order,
+                        template.isSnapshot() ? template.vcpus() : order.vcpus(),
+                        template.isSnapshot() ? template.memoryMb() : order.memoryMb(),
+                        new SimCapsule.Machine(
+                                folder.resolve("capsules").resolve(order.capsule().text()),
+                                programs,
+                                failPoints,
+                                clock,
+                                this::changed));
+        if (capsules.putIfAbsent(order.capsule(), capsule) != null) {
+            throw new WrennException(
+                    Kind.CONFLICT, "this host already has capsule " + order.capsule());
+        }
+        return Forks.detached(
+                "sim-create",
+                () -> {
+                    try {
+                        return capsule.create(templateFolder(order.template()));
+                    } catch (WrennException e) {
+                        capsules.remove(order.capsule(), capsule);
+                        throw e;
+                    }
+                });
+    }
+
+    @Override
+    public HostCapsule pause(CapsuleId capsule) {
+        var found = require(capsule);
+        return Forks.detached("sim-pause", () -> found.pause(""));
+    }
+
+    @Override
+    public HostCapsule resume(CapsuleId capsule) {
+        var found = require(capsule);
+        return Forks.detached("sim-resume", found::resume);
+    }
+
+    @Override
+    public void destroy(CapsuleId capsule) {
+        var found = capsules.get(capsule);
+        if (found != null) {
+            Forks.detached(
+                    "sim-destroy",
+                    () -> {
+                        found.destroy();
+                        return capsules.remove(capsule, found);
+                    });
+        }
+    }
+
+    @Override
+    public void ping(CapsuleId capsule) {
+        require(capsule).ping();
+    }
+
+    @Override
+    public GuestSession guest(CapsuleId capsule) {
+        return require(capsule).openSession();
+    }
+
+    @Override
+    public HostCapsule describe(CapsuleId capsule) {
+        return require(capsule).report();
+    }
+
+    @Override
+    public List<HostCapsule> inventory() {
+        failPoints.pass(FailPoint.INVENTORY);
+        return capsules.values().stream()
+                .map(SimCapsule::report)
+                .filter(c -> c.state() != HostState.DESTROYED)
+                .toList();
+    }
+
+    @Override
+    public AutoCloseable onChange(Consumer<HostCapsule> listener) {
+        listeners.add(listener);
+        return () -> listeners.remove(listener);
+    }
+
+    @Override
+    public HostTemplate createTemplate(CapsuleId capsule, TemplateId template) {
+        var found = require(capsule);
+        return Forks.detached(
+                "sim-template",
+                () -> {
+                    found.atRest(disk -> {
+                        failPoints.pass(FailPoint.CREATE_TEMPLATE);
+                        store(disk, template);
+                    });
+                    var shape = found.report();
+                    var made =
+                            new HostTemplate(
+                                    template,
+                                    true,
+                                    shape.vcpus(),
+                                    shape.memoryMb(),
+                                    (long) shape.memoryMb() << 20);
+                    templates.put(template, made);
+                    return made;
+                });
+    }
+
+    private void store(Path disk, TemplateId template) {
+        try {
+            Folders.copy(disk, templateFolder(template));
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the template cannot be stored", e);
+        }
+    }
+
+    @Override
+    public void deleteTemplate(TemplateId template) {
+        if (template.equals(TemplateId.MINIMAL)) {
+            throw new WrennException(Kind.INVALID, "the built-in template cannot be removed");
+        }
+        failPoints.pass(FailPoint.DELETE_TEMPLATE);
+        templates.remove(template);
+        try {
+            Folders.delete(templateFolder(template));
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the template cannot be removed", e);
+        }
+    }
+
+    @Override
+    public List<HostTemplate> templates() {
+        return List.copyOf(templates.values());
+    }
+
+    @Override
+    public HostDescription describe() {
+        return new HostDescription("sim", "tests asked for it", 1, 1_024, 1_024);
+    }
+
+    private Path templateFolder(TemplateId template) {
+        return folder.resolve("templates").resolve(template.toString());
+    }
+
+    private SimCapsule require(CapsuleId id) {
+        var capsule = capsules.get(id);
+        if (capsule == null) {
+            throw SimCapsule.unknown(id);
+        }
+        return capsule;
+    }
+
+    private void changed(HostCapsule report) {
+        if (!silent) {
+            listeners.forEach(l -> l.accept(report));
+        }
+    }
+
+    /** Ends every process of every guest. */
+    @Override
+    public void close() {
+        expiry.close();
+        capsules.values().forEach(SimCapsule::discard);
+        capsules.clear();
+    }
+}
