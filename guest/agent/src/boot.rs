@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 const NEW_ROOT: &str = "/newroot";
 const DEVICE_LIMIT: Duration = Duration::from_secs(10);
+const REST_LIMIT: Duration = Duration::from_secs(10);
 const OPEN_FILES: libc::rlim_t = 1 << 16;
 const OPEN_FILES_AT_MOST: libc::rlim_t = 1 << 20;
 const HOSTNAME: &str = "capsule";
@@ -242,8 +243,14 @@ pub fn power_off() -> ! {
         libc::kill(-1, libc::SIGKILL);
         libc::sync();
     }
-    if let Err(error) = mount("", "/", "", libc::MS_REMOUNT | libc::MS_RDONLY, "") {
-        say(&format!("the root disk stays writable: {error}"));
+    // What was killed may hold files open a moment longer.
+    let start = Instant::now();
+    while let Err(error) = mount("", "/", "", libc::MS_REMOUNT | libc::MS_RDONLY, "") {
+        if start.elapsed() > REST_LIMIT {
+            say(&format!("the root disk stays writable: {error}"));
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
     // SAFETY: reboot(2) with a valid command; it does not return when it succeeds.
     unsafe {

@@ -23,7 +23,7 @@ pub struct User {
 pub fn find(name: &str) -> Option<User> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let group = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    match parse(&passwd, &group, name) {
+    match parse(&passwd, &group, name).or_else(|| by_number(&passwd, &group, name)) {
         // An image without a passwd file still has a superuser.
         None if name == "root" => Some(User {
             name: name.to_owned(),
@@ -34,6 +34,31 @@ pub fn find(name: &str) -> Option<User> {
         }),
         found => found,
     }
+}
+
+/// Somebody given as `uid` or `uid:gid`, as container images do it; needs no entry anywhere.
+fn by_number(passwd: &str, group: &str, text: &str) -> Option<User> {
+    let (uid, gid) = match text.split_once(':') {
+        Some((uid, gid)) => (uid.parse().ok()?, Some(gid.parse().ok()?)),
+        None => (text.parse::<u32>().ok()?, None),
+    };
+    let known = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() >= 6 && fields[2].parse() == Ok(uid))
+        .and_then(|fields| parse(passwd, group, fields[0]));
+    let mut user = known.unwrap_or_else(|| User {
+        name: uid.to_string(),
+        uid,
+        gid: 0,
+        home: PathBuf::from("/"),
+        groups: vec![0],
+    });
+    if let Some(gid) = gid {
+        user.gid = gid;
+        user.groups = vec![gid];
+    }
+    Some(user)
 }
 
 /// Names of all users and groups at one moment.
@@ -110,7 +135,7 @@ fn parse(passwd: &str, group: &str, name: &str) -> Option<User> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{by_number, parse};
 
     #[test]
     fn supplementary_groups_are_found() {
@@ -121,5 +146,22 @@ mod tests {
         assert_eq!(user.groups, vec![1000, 27]);
         assert_eq!(user.home.to_str(), Some("/home/ann"));
         assert!(parse(passwd, group, "bob").is_none());
+    }
+
+    #[test]
+    fn a_number_is_a_user_whether_or_not_it_has_a_name() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1001::/home/ann:/bin/sh\n";
+        let group = "sudo:x:27:ann\n";
+        let ann = by_number(passwd, group, "1000").expect("a number");
+        assert_eq!((ann.name.as_str(), ann.gid), ("ann", 1001));
+        assert_eq!(ann.groups, vec![1001, 27]);
+        let other = by_number(passwd, group, "1000:5").expect("two numbers");
+        assert_eq!((other.uid, other.gid, other.groups), (1000, 5, vec![5]));
+        let unknown = by_number(passwd, group, "65532").expect("a number");
+        assert_eq!((unknown.uid, unknown.gid), (65532, 0));
+        assert_eq!(unknown.home.to_str(), Some("/"));
+        for wrong in ["ann", "", "1000:ann", "-1", "1:2:3", "4294967296"] {
+            assert!(by_number(passwd, group, wrong).is_none(), "{wrong}");
+        }
     }
 }

@@ -14,11 +14,11 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.disk.DataVolume;
-import dev.wrenn.disk.Disks;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.host.capsule.Machinery;
 import dev.wrenn.host.capsule.Templates;
+import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
 import dev.wrenn.host.journal.Journal;
 import dev.wrenn.network.NetworkConfig;
@@ -82,7 +82,12 @@ public final class Host implements HostAgent, Resource {
                                     text -> progress.start(text, 0).done()));
             var disks = volume.disks();
             var images = GuestImages.prepare(folder, config.agent(), progress);
-            var rootFs = onVolume(images, volume.root(), disks);
+            var baseDisks = new BaseDisks(folderIn(volume.root(), "images"), disks);
+            var rootFs =
+                    images.withMinimalRootFs(
+                            baseDisks.keep(
+                                    images.minimalRootFs().getFileName().toString(),
+                                    images.minimalRootFs()));
             var store = new SnapshotStore(volume.root().resolve("store"));
             var journal =
                     new Journal(folder.resolve("journal"), RUN_ROOT.resolve(prefix).resolve("r"));
@@ -100,6 +105,7 @@ public final class Host implements HostAgent, Resource {
                             store,
                             journal,
                             rootFs,
+                            baseDisks,
                             http.client(),
                             InstantSource.system(),
                             bootId(),
@@ -177,6 +183,11 @@ public final class Host implements HostAgent, Resource {
     }
 
     @Override
+    public HostTemplate createDiskTemplate(CapsuleId capsule, TemplateId template) {
+        return capsules.createDiskTemplate(capsule, template);
+    }
+
+    @Override
     public void deleteTemplate(TemplateId template) {
         capsules.deleteTemplate(template);
     }
@@ -241,23 +252,6 @@ public final class Host implements HostAgent, Resource {
         }
         client.getContentDecoderFactories().clear();
         return new SharedClient(client);
-    }
-
-    /** Puts the root disk on the volume, where clones of it cost nothing. */
-    private static GuestImages onVolume(GuestImages images, Path volume, Disks disks) {
-        var target = folderIn(volume, "images").resolve(images.minimalRootFs().getFileName());
-        if (!Files.exists(target)) {
-            var aside = target.resolveSibling(target.getFileName() + ".new");
-            try {
-                Files.deleteIfExists(aside);
-                disks.cloneDisk(images.minimalRootFs(), aside);
-                Files.move(aside, target);
-            } catch (IOException e) {
-                throw new WrennException(
-                        Kind.UNAVAILABLE, "cannot put the root disk on the volume", e);
-            }
-        }
-        return images.withMinimalRootFs(target);
     }
 
     private static HostDescription describe(VmmSelection selection, Path volume) {

@@ -333,6 +333,33 @@ public abstract class HostContract {
     }
 
     @Test
+    void a_disk_template_takes_the_capsule_and_starts_others_in_any_shape() throws Exception {
+        var capsule = running();
+        write(capsule, "note", "of the first");
+        var template = TemplateId.random();
+
+        var made = host().createDiskTemplate(capsule, template);
+
+        assertThat(made.isSnapshot()).isFalse();
+        assertThat(made.sizeBytes()).isPositive();
+        assertRefused(Kind.ABSENT, () -> host().describe(capsule));
+        assertThat(host().templates()).contains(made);
+        var other = host().create(order(template, Duration.ZERO));
+        assertThat(other.memoryMb()).isEqualTo(MEMORY_MB);
+        assertThat(read(other.capsule(), "note")).isEqualTo("of the first");
+    }
+
+    @Test
+    void a_paused_capsule_gives_no_disk_template() {
+        var capsule = paused();
+
+        assertRefused(
+                Kind.WRONG_STATE, () -> host().createDiskTemplate(capsule, TemplateId.random()));
+
+        assertThat(host().describe(capsule).state()).isEqualTo(HostState.PAUSED);
+    }
+
+    @Test
     void capsules_outlive_their_template() throws Exception {
         var origin = running();
         write(origin, "note", "kept");

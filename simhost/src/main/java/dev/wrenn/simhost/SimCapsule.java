@@ -69,7 +69,7 @@ final class SimCapsule {
         this.clock = machine.clock();
         this.reports = machine.reports();
         this.lastActiveAt = clock.instant();
-        this.processes = new SimProcesses(machine.programs(), order.environment());
+        this.processes = new SimProcesses(machine.programs(), order.defaults().environment());
         this.files = new SimFiles(disk(), failPoints);
     }
 
@@ -135,6 +135,22 @@ final class SimCapsule {
             endSessions(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was destroyed"));
             discard();
             become(HostState.DESTROYED, "");
+        });
+    }
+
+    /** Ends a running capsule for good, after something was done with its disk at rest. */
+    HostCapsule retire(Consumer<Path> work) {
+        return inTurn(() -> {
+            require(HostState.RUNNING, "retire");
+            become(HostState.DESTROYING, "");
+            try {
+                endSessions(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was retired"));
+                processes.vanish();
+                work.accept(disk());
+            } finally {
+                discard();
+                become(HostState.DESTROYED, "");
+            }
         });
     }
 

@@ -228,6 +228,28 @@ public final class SimHost implements HostAgent, Resource {
                 });
     }
 
+    @Override
+    public HostTemplate createDiskTemplate(CapsuleId capsule, TemplateId template) {
+        var found = require(capsule);
+        return Forks.detached(
+                "sim-disk-template",
+                () -> {
+                    try {
+                        found.retire(disk -> {
+                            failPoints.pass(FailPoint.CREATE_TEMPLATE);
+                            store(disk, template);
+                        });
+                    } finally {
+                        if (found.state() == HostState.DESTROYED) {
+                            capsules.remove(capsule, found);
+                        }
+                    }
+                    var made = new HostTemplate(template, false, 0, 0, 1L << 20);
+                    templates.put(template, made);
+                    return made;
+                });
+    }
+
     private void store(Path disk, TemplateId template) {
         try {
             Folders.copy(disk, templateFolder(template));

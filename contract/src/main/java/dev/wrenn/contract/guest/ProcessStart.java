@@ -37,6 +37,20 @@ public record ProcessStart(
         environment = Map.copyOf(environment);
     }
 
+    /** The same under a name to find it by. */
+    public ProcessStart tagged(String name) {
+        return new ProcessStart(
+                command,
+                arguments,
+                environment,
+                directory,
+                user,
+                Optional.of(name),
+                pty,
+                limit,
+                drainGrace);
+    }
+
     /** A command with pipes, no limit and nothing else. */
     public static ProcessStart of(String command, List<String> arguments) {
         return new ProcessStart(

@@ -61,6 +61,14 @@ public interface HostAgent {
      */
     HostTemplate createTemplate(CapsuleId capsule, TemplateId template);
 
+    /**
+     * Makes a template from the disk of a running capsule: its guest is shut down in order, so that
+     * the disk is whole, and the capsule is destroyed, whether or not that works.
+     *
+     * @return what was stored; any shape can be booted from it
+     */
+    HostTemplate createDiskTemplate(CapsuleId capsule, TemplateId template);
+
     /** Removes a template; capsules made from it live on. An unknown one is a success. */
     void deleteTemplate(TemplateId template);
 

@@ -41,7 +41,7 @@ final class CapsuleRows {
      * Inserts a pending capsule unless the team has as many as it may have; both in one statement
      * under a lock on the team's row, so that two creates cannot pass the limit together.
      */
-    boolean insert(CapsuleRow row, int limit) {
+    boolean insert(CapsuleRow row, TemplateDefaults defaults, int limit) {
         return db.inTransaction(h -> {
             h.createQuery("SELECT id FROM teams WHERE id = :team FOR UPDATE")
                     .bind("team", row.team().text())
@@ -65,9 +65,9 @@ final class CapsuleRows {
                             INSERT INTO capsules
                                 (id, team_id, template_name, template_id, status, vcpus,
                                  memory_mb, timeout_sec, server_run, created_at,
-                                 last_updated)
+                                 last_updated, defaults)
                             VALUES (:id, :team, :name, :template, :status, :vcpus, :memory,
-                                    :timeout, :run, :at, :at)
+                                    :timeout, :run, :at, :at, :defaults)
                             """)
                     .bind("id", row.id().text())
                     .bind("team", row.team().text())
@@ -79,6 +79,7 @@ final class CapsuleRows {
                     .bind("timeout", row.timeoutSec())
                     .bind("run", row.serverRun())
                     .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
+                    .bind("defaults", defaults.toJson())
                     .execute();
             return true;
         });
@@ -90,6 +91,16 @@ final class CapsuleRows {
                         .bind("id", id.text())
                         .map((r, _) -> read(r))
                         .findOne());
+    }
+
+    /** What the template gave to a capsule. */
+    TemplateDefaults defaultsOf(CapsuleId id) {
+        return TemplateDefaults.parse(
+                db.withHandle(h ->
+                        h.createQuery("SELECT defaults FROM capsules WHERE id = :id")
+                                .bind("id", id.text())
+                                .mapTo(String.class)
+                                .one()));
     }
 
     List<CapsuleRow> listOf(TeamId team) {

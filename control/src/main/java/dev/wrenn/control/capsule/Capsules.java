@@ -5,6 +5,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
@@ -37,6 +38,7 @@ public final class Capsules {
     private static final int DEFAULT_VCPUS = 1;
     private static final int DEFAULT_MEMORY_MB = 512;
     private static final String DEFAULT_TEMPLATE = "minimal";
+    private static final String START_TAG = "start";
 
     private final CapsuleRows rows;
     private final Templates templates;
@@ -96,7 +98,7 @@ public final class Capsules {
                         Optional.empty(),
                         Optional.empty(),
                         now);
-        if (!rows.insert(row, config.capsulesPerTeam())) {
+        if (!rows.insert(row, template.defaults(), config.capsulesPerTeam())) {
             throw new ApiException(
                     ErrorCode.QUOTA_EXCEEDED,
                     "the team has its %d capsules; destroy some first"
@@ -109,13 +111,15 @@ public final class Capsules {
                         row.vcpus(),
                         row.memoryMb(),
                         Duration.ofSeconds(timeoutSec),
-                        environment);
-        return detached("create " + row.id(), () -> createOnHost(row.id(), order));
+                        template.defaults().with(environment));
+        var start = template.defaults().start();
+        return detached("create " + row.id(), () -> createOnHost(row.id(), order, start));
     }
 
-    private CapsuleRow createOnHost(CapsuleId id, CreateCapsule order) {
+    private CapsuleRow createOnHost(CapsuleId id, CreateCapsule order, List<String> start) {
         try {
             apply(host.create(order));
+            launch(id, start);
         } catch (WrennException e) {
             rows.end(id, Status.ERROR, e.shownMessage(), clock.instant(), ENDED);
             throw e;
@@ -127,6 +131,21 @@ public final class Capsules {
                     ErrorCode.INVALID_STATE, "capsule " + id + " was destroyed meanwhile");
         }
         return row;
+    }
+
+    /** Runs the template's command; it is found by its tag and outlives this call. */
+    private void launch(CapsuleId id, List<String> command) {
+        if (command.isEmpty()) {
+            return;
+        }
+        var order = ProcessStart.of(command.getFirst(), command.subList(1, command.size()));
+        try (var guest = host.guest(id);
+                var process = guest.start(order.tagged(START_TAG))) {
+            process.next();
+        } catch (WrennException e) {
+            // The capsule is there and usable: its owner can look why and start it by hand.
+            LOG.atWarn().setCause(e).addKeyValue("capsule", id).log("start command failed");
+        }
     }
 
     /** The team's capsules that are not ended, newest first. */
@@ -212,10 +231,11 @@ public final class Capsules {
                         .orElseGet(
                                 () -> "template-" + UUID.randomUUID().toString().substring(0, 8));
         templates.requireFree(team, name, overwrite);
+        var defaults = rows.defaultsOf(row.id()).withoutStart();
         return detached(
                 "snapshot " + row.id(),
                 () -> {
-                    var made = templates.create(team, name, row.id());
+                    var made = templates.create(team, name, row.id(), defaults);
                     apply(host.describe(row.id()));
                     return made;
                 });

@@ -13,7 +13,7 @@ import org.jdbi.v3.core.mapper.RowMapper;
 /** Templates in the database. */
 final class TemplateRows {
     private static final String COLUMNS =
-            "id, team_id, name, type, vcpus, memory_mb, size_bytes, created_at";
+            "id, team_id, name, type, vcpus, memory_mb, size_bytes, created_at, defaults";
     private static final RowMapper<TemplateRow> MAPPER =
             (r, _) ->
                     new TemplateRow(
@@ -24,7 +24,8 @@ final class TemplateRows {
                             r.getInt("vcpus"),
                             r.getInt("memory_mb"),
                             r.getLong("size_bytes"),
-                            r.getTimestamp("created_at").toInstant());
+                            r.getTimestamp("created_at").toInstant(),
+                            TemplateDefaults.parse(r.getString("defaults")));
 
     private final Jdbi db;
 
@@ -36,6 +37,7 @@ final class TemplateRows {
      * A template as it is stored.
      *
      * @param isSnapshot whether it brings its own shape
+     * @param defaults what it gives to its capsules
      */
     record TemplateRow(
             TemplateId id,
@@ -45,7 +47,8 @@ final class TemplateRows {
             int vcpus,
             int memoryMb,
             long sizeBytes,
-            Instant createdAt) {}
+            Instant createdAt,
+            TemplateDefaults defaults) {}
 
     /** The team's own template of that name, else the platform's. */
     Optional<TemplateRow> visible(TeamId team, String name) {
@@ -97,8 +100,9 @@ final class TemplateRows {
             h.createUpdate(
                             """
                             INSERT INTO templates (id, team_id, name, type, vcpus,
-                                                   memory_mb, size_bytes, created_at)
-                            VALUES (:id, :team, :name, :type, :vcpus, :memory, :size, :at)
+                                                   memory_mb, size_bytes, created_at, defaults)
+                            VALUES (:id, :team, :name, :type, :vcpus, :memory, :size, :at,
+                                    :defaults)
                             """)
                     .bind("id", row.id().uuid())
                     .bind("team", row.team().text())
@@ -108,6 +112,7 @@ final class TemplateRows {
                     .bind("memory", row.memoryMb())
                     .bind("size", row.sizeBytes())
                     .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
+                    .bind("defaults", row.defaults().toJson())
                     .execute();
             return old.map(TemplateId::new);
         });

@@ -74,7 +74,7 @@ public final class Templates {
     }
 
     /** Makes a template of a capsule; one it replaces goes only after the new one is stored. */
-    ObjectNode create(TeamId team, String name, CapsuleId capsule) {
+    ObjectNode create(TeamId team, String name, CapsuleId capsule, TemplateDefaults defaults) {
         var id = TemplateId.random();
         HostTemplate made = host.createTemplate(capsule, id);
         var row =
@@ -86,7 +86,8 @@ public final class Templates {
                         made.vcpus(),
                         made.memoryMb(),
                         made.sizeBytes(),
-                        clock.instant());
+                        clock.instant(),
+                        defaults);
         rows.put(row).ifPresent(host::deleteTemplate);
         return json(row);
     }
@@ -125,6 +126,7 @@ public final class Templates {
         json.put("size_bytes", row.sizeBytes());
         json.put("created_at", CapsuleRow.seconds(row.createdAt()));
         json.put("platform", row.team().equals(TeamId.PLATFORM));
+        row.defaults().addTo(json);
         return json;
     }
 }

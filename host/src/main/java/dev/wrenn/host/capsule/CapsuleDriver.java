@@ -15,6 +15,7 @@ import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.Journal.Durability;
 import dev.wrenn.snapshot.SnapshotId;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -22,6 +23,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -104,8 +106,16 @@ final class CapsuleDriver implements Resource {
         return call("destroy", this::destroyNow);
     }
 
+    /**
+     * Shuts the guest down in order, hands over its disk, and gives the capsule up whether or not
+     * that worked.
+     */
+    HostCapsule retire(Consumer<Path> keepDisk) {
+        return call("retire", () -> retireNow(keepDisk));
+    }
+
     /** Does something that needs the capsule at rest. */
-    HostCapsule withPaused(String name, java.util.function.Consumer<CapsuleRecord> work) {
+    HostCapsule withPaused(String name, Consumer<CapsuleRecord> work) {
         return call(
                 name,
                 () -> {
@@ -226,7 +236,7 @@ final class CapsuleDriver implements Resource {
                         id.text(),
                         record.template(),
                         new Secret(record.agentAccess()),
-                        record.environment(),
+                        record.defaults(),
                         machinery.clock());
         var run =
                 resumePath.start(
@@ -333,13 +343,34 @@ final class CapsuleDriver implements Resource {
             return;
         }
         var before = state;
-        record = record.to(Stage.DESTROYING, "");
-        become(new CapsuleState.Destroying());
-        machinery.journal().write(record, Durability.SYNCED);
+        beginDestroying();
         if (before instanceof CapsuleState.Running(var run)) {
             run.endSessions(CapsuleRefusal.gone(id.text(), "destroyed"));
             closeLogged(run, "destroy");
         }
+        endDestroying();
+    }
+
+    private void retireNow(Consumer<Path> keepDisk) {
+        var run = running("retire");
+        beginDestroying();
+        try {
+            run.endSessions(CapsuleRefusal.gone(id.text(), "retired"));
+            run.shutDown(Deadline.after(machinery.config().pauseLimit()));
+            keepDisk.accept(run.disk());
+        } finally {
+            closeLogged(run, "retire");
+            endDestroying();
+        }
+    }
+
+    private void beginDestroying() {
+        record = record.to(Stage.DESTROYING, "");
+        become(new CapsuleState.Destroying());
+        machinery.journal().write(record, Durability.SYNCED);
+    }
+
+    private void endDestroying() {
         machinery.journal().forget(id.text());
         stopped = true;
         become(new CapsuleState.Destroyed());

@@ -78,7 +78,9 @@ public final class Capsules implements Resource {
                         start.vcpus(),
                         start.memoryMb(),
                         order.expiry().toSeconds(),
-                        order.environment(),
+                        order.defaults().environment(),
+                        order.defaults().user().orElse(""),
+                        order.defaults().directory().orElse(""),
                         newToken(),
                         "",
                         Stage.CREATING,
@@ -179,6 +181,20 @@ public final class Capsules implements Resource {
         return made[0];
     }
 
+    /** See {@code HostAgent.createDiskTemplate}. */
+    public HostTemplate createDiskTemplate(CapsuleId id, TemplateId template) {
+        var made = new HostTemplate[1];
+        var driver = driver(id);
+        try {
+            driver.retire(disk -> made[0] = templates.addDisk(template, disk));
+        } finally {
+            if (driver.state() instanceof CapsuleState.Destroyed) {
+                drivers.remove(id, driver);
+            }
+        }
+        return made[0];
+    }
+
     /** See {@code HostAgent.deleteTemplate}. */
     public void deleteTemplate(TemplateId template) {
         templates.remove(template);
@@ -233,6 +249,7 @@ public final class Capsules implements Resource {
             return;
         }
         garbage = false;
+        templates.removeUnusedDisks();
         machinery.store().collectGarbage(this::roots);
     }
 

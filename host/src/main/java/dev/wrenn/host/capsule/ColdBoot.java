@@ -6,6 +6,7 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.ProcessStart;
+import dev.wrenn.contract.host.ProcessDefaults;
 import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.RunRecord;
@@ -162,6 +163,6 @@ public final class ColdBoot {
     }
 
     private GuestInit initOf(String name, String template, Secret token) {
-        return new GuestInit(name, template, token, Map.of(), machinery.clock());
+        return new GuestInit(name, template, token, ProcessDefaults.NONE, machinery.clock());
     }
 }

@@ -2,6 +2,7 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.disk.Disks;
+import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
 import dev.wrenn.host.journal.Journal;
 import dev.wrenn.network.Slot;
@@ -25,6 +26,7 @@ public record Machinery(
         SnapshotStore store,
         Journal journal,
         GuestImages images,
+        BaseDisks baseDisks,
         HttpClient http,
         InstantSource clock,
         String bootId,

@@ -1,5 +1,8 @@
 package dev.wrenn.host.capsule;
 
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Pause;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
@@ -12,6 +15,7 @@ import dev.wrenn.pager.PageServer;
 import dev.wrenn.snapshot.SnapshotId;
 import dev.wrenn.vmm.Vm;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -35,6 +39,7 @@ record RunningCapsule(
         Set<AgentSession> sessions,
         UndoStack teardown)
         implements Resource {
+    private static final Duration LOOK_INTERVAL = Duration.ofMillis(10);
 
     static RunningCapsule of(
             String capsule,
@@ -80,6 +85,15 @@ record RunningCapsule(
     /** Ends the streams of all sessions; their readers get the reason instead of a broken pipe. */
     void endSessions(WrennException reason) {
         sessions.forEach(s -> s.end(reason));
+    }
+
+    /** Ends the VM from inside: processes killed, disk written back and put at rest. */
+    void shutDown(Deadline deadline) {
+        guest.shutDown(deadline);
+        if (!Pause.until(() -> !vm.isAlive(), LOOK_INTERVAL, deadline)) {
+            throw new WrennException(
+                    Kind.UNAVAILABLE, "the guest of capsule " + capsule + " does not shut down");
+        }
     }
 
     @Override

@@ -9,6 +9,7 @@ import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.host.journal.TemplateRecord;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotId;
+import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ public final class Templates {
     private final Machinery machinery;
     private final ColdBoot coldBoot;
     private final Map<String, ReentrantLock> building = new ConcurrentHashMap<>();
+    private final Set<String> disksBeingAdded = ConcurrentHashMap.newKeySet();
 
     /** Works with these mechanisms and knows the built-in template from the start. */
     public Templates(Machinery machinery) {
@@ -34,7 +36,7 @@ public final class Templates {
         this.coldBoot = new ColdBoot(machinery);
         var minimal = TemplateId.MINIMAL.toString();
         if (machinery.journal().template(minimal).isEmpty()) {
-            machinery.journal().write(TemplateRecord.disk(minimal));
+            machinery.journal().write(TemplateRecord.disk(minimal, ""));
         }
     }
 
@@ -66,11 +68,12 @@ public final class Templates {
     /** Whether that shape starts without a boot. */
     public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
         var record = require(template);
-        return record.holdsMemory() || record.shapes().containsKey(shapeKey(vcpus, memoryMb));
+        return record.holdsMemory()
+                || record.shapes().containsKey(shapeKey(record, vcpus, memoryMb));
     }
 
     private Snapshot shape(TemplateId template, int vcpus, int memoryMb) {
-        var key = shapeKey(vcpus, memoryMb);
+        var key = shapeKey(require(template), vcpus, memoryMb);
         var lock = building.computeIfAbsent(template + "/" + key, _ -> new ReentrantLock());
         lock.lock(); // held across the boot on purpose: the others wait for its result
         try {
@@ -81,7 +84,7 @@ public final class Templates {
             var snapshot =
                     coldBoot.build(
                             template.toString(),
-                            machinery.images().minimalRootFs(),
+                            diskOf(require(template)),
                             vcpus,
                             ByteSize.mib(memoryMb));
             try {
@@ -102,12 +105,50 @@ public final class Templates {
         return describe(record);
     }
 
+    /**
+     * Makes a template of the disk of a guest that has shut down.
+     *
+     * @throws WrennException CORRUPT if the disk was not put at rest
+     */
+    public HostTemplate addDisk(TemplateId template, Path disk) {
+        var name = template + ".ext4";
+        disksBeingAdded.add(name);
+        try {
+            machinery.baseDisks().keepClean(name, disk);
+            var record = TemplateRecord.disk(template.toString(), name);
+            machinery.journal().write(record);
+            return describe(record);
+        } finally {
+            disksBeingAdded.remove(name);
+        }
+    }
+
     /** Forgets a template; its files go with the next collection unless capsules use them. */
     public void remove(TemplateId template) {
         if (template.equals(TemplateId.MINIMAL)) {
             throw new WrennException(Kind.INVALID, "the built-in template cannot be removed");
         }
         machinery.journal().forgetTemplate(template.toString());
+    }
+
+    /** Removes the root disks that no template is booted from any more. */
+    public void removeUnusedDisks() {
+        machinery.baseDisks().retainOnly(this::namedDisks);
+    }
+
+    /** In this order: a disk that has just been added is in one of the two. */
+    private Set<String> namedDisks() {
+        var named = new HashSet<>(disksBeingAdded);
+        for (var record : machinery.journal().templates()) {
+            named.add(diskOf(record).getFileName().toString());
+        }
+        return named;
+    }
+
+    private Path diskOf(TemplateRecord record) {
+        return record.disk().isEmpty()
+                ? machinery.images().minimalRootFs()
+                : machinery.baseDisks().path(record.disk());
     }
 
     /** All of them. */
@@ -127,7 +168,14 @@ public final class Templates {
     private HostTemplate describe(TemplateRecord record) {
         var id = new TemplateId(java.util.UUID.fromString(record.template()));
         if (!record.holdsMemory()) {
-            return new HostTemplate(id, false, 0, 0, 0);
+            return new HostTemplate(
+                    id,
+                    false,
+                    0,
+                    0,
+                    record.disk().isEmpty()
+                            ? 0
+                            : machinery.baseDisks().allocatedBytes(record.disk()));
         }
         var manifest = machinery.store().open(new SnapshotId(record.snapshot())).manifest();
         return new HostTemplate(
@@ -148,9 +196,13 @@ public final class Templates {
                 Long.parseLong(manifest.attributes().getOrDefault(ColdBoot.BOOT_MS, "0")));
     }
 
-    /** A new kernel or agent makes new shapes; what was booted from the old ones stays usable. */
-    private String shapeKey(int vcpus, int memoryMb) {
-        return vcpus + "x" + memoryMb + "@" + machinery.imagesName();
+    /**
+     * A new kernel, agent or root disk makes new shapes; what was booted from the old ones stays
+     * usable.
+     */
+    private String shapeKey(TemplateRecord record, int vcpus, int memoryMb) {
+        return "%dx%d@%s+%s"
+                .formatted(vcpus, memoryMb, machinery.imagesName(), diskOf(record).getFileName());
     }
 
     private TemplateRecord require(TemplateId template) {

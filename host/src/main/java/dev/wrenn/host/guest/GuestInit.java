@@ -1,11 +1,11 @@
 package dev.wrenn.host.guest;
 
 import dev.wrenn.base.Secret;
+import dev.wrenn.contract.host.ProcessDefaults;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Base64;
-import java.util.Map;
 
 /**
  * What a guest must be told after every start and resume, before any user code notices: the time,
@@ -15,20 +15,15 @@ import java.util.Map;
  * @param capsule the capsule's id
  * @param template the template's id
  * @param token what the agent demands from now on
- * @param environment variables of every process
+ * @param defaults what its processes get
  */
 public record GuestInit(
         String capsule,
         String template,
         Secret token,
-        Map<String, String> environment,
+        ProcessDefaults defaults,
         InstantSource clock) {
     private static final int ENTROPY_BYTES = 64;
-
-    /** Copies the map. */
-    public GuestInit {
-        environment = Map.copyOf(environment);
-    }
 
     String toJson() {
         var entropy = new byte[ENTROPY_BYTES];
@@ -38,9 +33,10 @@ public record GuestInit(
         json.put("templateId", template);
         json.put("accessToken", token.reveal());
         json.put("entropy", Base64.getEncoder().encodeToString(entropy));
-        json.put("defaultUser", "root");
+        json.put("defaultUser", defaults.user().orElse("root"));
+        defaults.directory().ifPresent(d -> json.put("defaultWorkdir", d));
         var variables = json.putObject("envVars");
-        environment.forEach(variables::put);
+        defaults.environment().forEach(variables::put);
         Instant now = clock.instant();
         json.put("timestamp", now.toString());
         return json.toString();

@@ -1,6 +1,9 @@
 package dev.wrenn.host.journal;
 
+import dev.wrenn.contract.host.ProcessDefaults;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 
 /**
  * What must survive the machine: the promise this host has made for one capsule.
@@ -12,6 +15,8 @@ import java.util.Map;
  * @param memoryMb guest memory, MiB
  * @param expirySeconds inactivity limit, 0 for none
  * @param environment variables of its processes
+ * @param user who runs its processes; empty for the superuser
+ * @param directory where its processes start; empty for the user's home
  * @param agentAccess what its guest agent demands of callers
  * @param snapshot what it can be resumed from; empty while it never was paused
  * @param stage what was promised last
@@ -29,6 +34,8 @@ public record CapsuleRecord(
         int memoryMb,
         long expirySeconds,
         Map<String, String> environment,
+        String user,
+        String directory,
         String agentAccess,
         String snapshot,
         Stage stage,
@@ -54,9 +61,19 @@ public record CapsuleRecord(
         FAILED
     }
 
-    /** Copies the map. */
+    /** Copies the map; a record of before there were users and directories has none. */
     public CapsuleRecord {
         environment = Map.copyOf(environment);
+        user = Objects.requireNonNullElse(user, "");
+        directory = Objects.requireNonNullElse(directory, "");
+    }
+
+    /** What its processes get. */
+    public ProcessDefaults defaults() {
+        return new ProcessDefaults(
+                environment,
+                Optional.of(user).filter(u -> !u.isEmpty()),
+                Optional.of(directory).filter(d -> !d.isEmpty()));
     }
 
     /** The next generation in another stage. */
@@ -84,6 +101,8 @@ public record CapsuleRecord(
                 memoryMb,
                 expirySeconds,
                 environment,
+                user,
+                directory,
                 agentAccess,
                 newSnapshot,
                 newStage,

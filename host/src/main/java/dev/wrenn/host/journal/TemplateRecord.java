@@ -2,6 +2,7 @@ package dev.wrenn.host.journal;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * What this host knows of a template.
@@ -9,26 +10,28 @@ import java.util.Map;
  * @param version of this file's layout
  * @param template its id
  * @param snapshot what capsules start from; empty for a template that is a disk only
+ * @param disk of a disk template: name of the root disk; empty for the built-in one
  * @param shapes of a disk template: snapshot id by shape, each booted once
  */
 public record TemplateRecord(
-        int version, String template, String snapshot, Map<String, String> shapes) {
+        int version, String template, String snapshot, String disk, Map<String, String> shapes) {
     /** Layout written by this code. */
     public static final int VERSION = 1;
 
-    /** Copies the map. */
+    /** Copies the map; a record of before there were several disks names none. */
     public TemplateRecord {
+        disk = Objects.requireNonNullElse(disk, "");
         shapes = Map.copyOf(shapes);
     }
 
     /** A template that any shape can be booted from. */
-    public static TemplateRecord disk(String template) {
-        return new TemplateRecord(VERSION, template, "", Map.of());
+    public static TemplateRecord disk(String template, String disk) {
+        return new TemplateRecord(VERSION, template, "", disk, Map.of());
     }
 
     /** A template that holds memory. */
     public static TemplateRecord snapshot(String template, String snapshot) {
-        return new TemplateRecord(VERSION, template, snapshot, Map.of());
+        return new TemplateRecord(VERSION, template, snapshot, "", Map.of());
     }
 
     /** Whether it holds memory. */
@@ -36,11 +39,17 @@ public record TemplateRecord(
         return !snapshot.isEmpty();
     }
 
-    /** With one more booted shape. */
+    /**
+     * With one more booted shape; shapes that were booted from other files are let go.
+     *
+     * @param shape what is behind its {@code @} names those files
+     */
     public TemplateRecord with(String shape, String snapshotOfShape) {
         var more = new HashMap<>(shapes);
+        var files = shape.substring(shape.indexOf('@') + 1);
+        more.keySet().removeIf(old -> !old.endsWith("@" + files));
         more.put(shape, snapshotOfShape);
-        return new TemplateRecord(version, template, snapshot, more);
+        return new TemplateRecord(version, template, snapshot, disk, more);
     }
 
     /** Every snapshot it needs. */

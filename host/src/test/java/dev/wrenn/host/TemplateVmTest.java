@@ -1,0 +1,128 @@
+package dev.wrenn.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ProcessDefaults;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Templates that are disks, on real VMs. */
+@Tag("vm")
+class TemplateVmTest {
+    @TempDir static Path folder;
+
+    private static HostLab lab;
+
+    @BeforeAll
+    static void open() throws IOException {
+        lab = HostLab.open(folder);
+    }
+
+    @AfterAll
+    static void close() {
+        lab.close();
+    }
+
+    private static TemplateId templateWith(String script) {
+        var template = TemplateId.random();
+        var capsule = lab.create(TemplateId.MINIMAL);
+        lab.run(capsule, script);
+        lab.host().createDiskTemplate(capsule, template);
+        return template;
+    }
+
+    @Test
+    void a_disk_is_kept_whole_although_programs_were_writing_to_it() {
+        // Gap D19: a killed guest leaves what its page cache held, or half of it.
+        var template = TemplateId.random();
+        var capsule = lab.create(TemplateId.MINIMAL);
+        lab.run(
+                capsule,
+                "head -c 8000000 /dev/urandom > /srv/made; sha256sum /srv/made > /srv/sum;"
+                        + " (while :; do date >> /srv/log; done) >/dev/null 2>&1 &");
+
+        var made = lab.host().createDiskTemplate(capsule, template);
+
+        assertThat(made.isSnapshot()).isFalse();
+        assertThat(made.sizeBytes()).isGreaterThan(100L << 20);
+        assertThat(lab.host().templates()).extracting(HostTemplate::template).contains(template);
+        assertThat(lab.host().inventory()).extracting(HostCapsule::capsule).doesNotContain(capsule);
+        var next = lab.create(template);
+        assertThat(lab.run(next, "sha256sum -c /srv/sum")).contains("/srv/made: OK");
+        assertThat(lab.run(next, "cat /proc/mounts")).contains("/dev/vda / ext4 rw");
+        lab.host().destroy(next);
+        lab.host().deleteTemplate(template);
+    }
+
+    @Test
+    void user_directory_and_variables_of_a_template_reach_every_process_and_last() {
+        var defaults =
+                new ProcessDefaults(
+                        Map.of("COLOUR", "green"), Optional.of("user"), Optional.of("/srv"));
+        var capsule = lab.create(TemplateId.MINIMAL, defaults);
+        var script = "id -un; pwd; echo $COLOUR";
+
+        assertThat(lab.run(capsule, script)).isEqualTo("user\n/srv\ngreen\n");
+
+        lab.host().pause(capsule);
+        lab.host().resume(capsule);
+        assertThat(lab.run(capsule, script)).isEqualTo("user\n/srv\ngreen\n");
+        lab.host().destroy(capsule);
+    }
+
+    @Test
+    void a_user_may_be_a_number_that_no_file_knows() {
+        var defaults = new ProcessDefaults(Map.of(), Optional.of("65532:7"), Optional.empty());
+        var capsule = lab.create(TemplateId.MINIMAL, defaults);
+
+        assertThat(lab.run(capsule, "id -u; id -g; pwd")).isEqualTo("65532\n7\n/\n");
+        lab.host().destroy(capsule);
+    }
+
+    @Test
+    void paused_capsules_resume_unchanged_after_their_template_is_deleted_and_made_anew() {
+        // Gaps D7, D8.
+        var old = templateWith("echo old > /srv/edition");
+        var capsules = new ArrayList<CapsuleId>();
+        for (int i = 0; i < 5; i++) {
+            var capsule = lab.create(old);
+            lab.run(capsule, "echo %d > /srv/mine; echo %d > /dev/shm/mine".formatted(i, i));
+            lab.host().pause(capsule);
+            capsules.add(capsule);
+        }
+
+        lab.host().deleteTemplate(old);
+        var rebuilt = templateWith("echo new > /srv/edition");
+
+        for (int i = 0; i < 5; i++) {
+            var capsule = capsules.get(i);
+            assertThat(lab.host().resume(capsule).state()).isEqualTo(HostState.RUNNING);
+            assertThat(lab.run(capsule, "cat /srv/edition /srv/mine /dev/shm/mine"))
+                    .isEqualTo("old\n%d\n%d\n".formatted(i, i));
+            lab.host().destroy(capsule);
+        }
+        assertThatThrownBy(() -> lab.create(old))
+                .isInstanceOfSatisfying(
+                        WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.ABSENT));
+        var fresh = lab.create(rebuilt);
+        assertThat(lab.run(fresh, "cat /srv/edition")).isEqualTo("new\n");
+        lab.host().destroy(fresh);
+        lab.host().deleteTemplate(rebuilt);
+    }
+}
