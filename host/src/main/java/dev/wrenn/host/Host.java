@@ -7,6 +7,7 @@ import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
@@ -160,6 +161,11 @@ public final class Host implements HostAgent, Resource {
     @Override
     public GuestSession guest(CapsuleId capsule) {
         return capsules.guest(capsule);
+    }
+
+    @Override
+    public GuestPorts ports(CapsuleId capsule) {
+        return capsules.ports(capsule);
     }
 
     @Override

@@ -304,6 +304,56 @@ public abstract class HostContract {
     }
 
     @Test
+    void a_use_of_a_port_keeps_the_capsule_busy() {
+        var used = host().create(order(TemplateId.MINIMAL, Duration.ofSeconds(1))).capsule();
+        var idle = host().create(order(TemplateId.MINIMAL, Duration.ofSeconds(1))).capsule();
+
+        var ports = host().ports(used);
+        try (var _ = ports.use()) {
+            Eventually.within(LIMIT, () -> host().describe(idle).state() == HostState.PAUSED);
+
+            assertThat(host().describe(used).state()).isEqualTo(HostState.RUNNING);
+        }
+        Eventually.within(LIMIT, () -> host().describe(used).state() == HostState.PAUSED);
+        assertThat(ports.isOpen()).isFalse();
+    }
+
+    @Test
+    void ports_end_with_their_run_and_say_why() {
+        var capsule = running();
+        var first = host().ports(capsule);
+        var reasons = new LinkedBlockingQueue<String>();
+        first.onEnd(reasons::add);
+
+        host().pause(capsule);
+
+        assertThat(reasons).singleElement().asString().contains("was paused");
+        assertThat(first.isOpen()).isFalse();
+        assertRefused(Kind.WRONG_STATE, first::use);
+        assertRefused(Kind.WRONG_STATE, () -> first.connect(8080));
+        assertRefused(Kind.WRONG_STATE, () -> host().ports(capsule));
+
+        host().resume(capsule);
+        var second = host().ports(capsule);
+
+        assertThat(second.isOpen()).isTrue();
+        assertThat(first.isOpen()).isFalse();
+        second.onEnd(reasons::add);
+        host().destroy(capsule);
+        assertThat(reasons).element(1).asString().contains("was destroyed");
+    }
+
+    @Test
+    void the_agents_port_and_closed_ports_are_not_reached() {
+        var ports = host().ports(running());
+
+        assertRefused(Kind.INVALID, () -> ports.connect(49_983));
+        assertRefused(Kind.INVALID, () -> ports.connect(0));
+        assertRefused(Kind.INVALID, () -> ports.connect(65_536));
+        assertRefused(Kind.UNAVAILABLE, () -> ports.connect(1));
+    }
+
+    @Test
     void a_template_of_a_capsule_starts_others_with_its_files_and_shape() throws Exception {
         var capsule = running();
         write(capsule, "note", "of the first");

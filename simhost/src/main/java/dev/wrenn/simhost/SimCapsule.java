@@ -3,6 +3,7 @@ package dev.wrenn.simhost;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostCapsule;
@@ -44,6 +45,7 @@ final class SimCapsule {
     private final SimFiles files;
     private final ReentrantLock turn = new ReentrantLock(true);
     private final Set<SimGuest> sessions = ConcurrentHashMap.newKeySet();
+    private volatile SimPorts ports = newPorts();
     private volatile HostState state = HostState.CREATING;
     private final AtomicLong generation = new AtomicLong();
     private volatile String reason = "";
@@ -197,6 +199,20 @@ final class SimCapsule {
         return session;
     }
 
+    GuestPorts ports() {
+        var now = ports; // read first: a run that ends meanwhile is refused by the state
+        require(HostState.RUNNING, "reach");
+        return now;
+    }
+
+    private SimPorts newPorts() {
+        return new SimPorts(this::touch);
+    }
+
+    private void touch() {
+        lastActiveAt = clock.instant();
+    }
+
     private void left(SimGuest session) {
         lastActiveAt = clock.instant();
         sessions.remove(session);
@@ -207,6 +223,7 @@ final class SimCapsule {
         return state == HostState.RUNNING
                 && !order.expiry().isZero()
                 && sessions.isEmpty()
+                && !ports.isUsed()
                 && Duration.between(lastActiveAt, clock.instant()).compareTo(order.expiry()) > 0;
     }
 
@@ -248,11 +265,13 @@ final class SimCapsule {
     private void started() {
         startedAt = clock.instant();
         lastActiveAt = startedAt;
+        ports = newPorts();
         become(HostState.RUNNING, "");
     }
 
     private void endSessions(WrennException why) {
         sessions.forEach(s -> s.end(why));
+        ports.end(why);
     }
 
     private HostCapsule inTurn(Runnable operation) {

@@ -7,6 +7,7 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
@@ -183,6 +184,11 @@ public final class SimHost implements HostAgent, Resource {
     @Override
     public GuestSession guest(CapsuleId capsule) {
         return require(capsule).openSession();
+    }
+
+    @Override
+    public GuestPorts ports(CapsuleId capsule) {
+        return require(capsule).ports();
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.wrenn.contract.host;
 
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import java.util.List;
 import java.util.function.Consumer;
@@ -39,6 +40,12 @@ public interface HostAgent {
      * does not expire; a pause ends it.
      */
     GuestSession guest(CapsuleId capsule);
+
+    /**
+     * The ports of a running capsule in its present run. Unlike a session they may be kept: they do
+     * not make the capsule busy by themselves, and tell when the run ends.
+     */
+    GuestPorts ports(CapsuleId capsule);
 
     /** What the host knows of a capsule. */
     HostCapsule describe(CapsuleId capsule);

@@ -8,7 +8,6 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
-import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.CapsuleRecord;
@@ -131,10 +130,6 @@ final class CapsuleDriver implements Resource {
 
     void ping() {
         running("ping").activity().touch();
-    }
-
-    GuestSession openSession() {
-        return running("use").openSession();
     }
 
     /** Called by the clock of the host: pauses the capsule if nothing has used it for too long. */
@@ -469,7 +464,8 @@ final class CapsuleDriver implements Resource {
         reports.changed(report());
     }
 
-    private RunningCapsule running(String operation) {
+    /** The present run; fails if there is none. */
+    RunningCapsule running(String operation) {
         if (state instanceof CapsuleState.Running(var run)) {
             return run;
         }

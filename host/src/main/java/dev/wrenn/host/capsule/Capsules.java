@@ -6,6 +6,7 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostCapsule;
@@ -137,7 +138,12 @@ public final class Capsules implements Resource {
 
     /** See {@code HostAgent.guest}. */
     public GuestSession guest(CapsuleId id) {
-        return driver(id).openSession();
+        return driver(id).running("use").openSession();
+    }
+
+    /** See {@code HostAgent.ports}. */
+    public GuestPorts ports(CapsuleId id) {
+        return driver(id).running("reach").ports();
     }
 
     /** See {@code HostAgent.describe}. */

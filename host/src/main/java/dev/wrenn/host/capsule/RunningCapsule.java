@@ -9,6 +9,7 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.host.guest.AgentSession;
 import dev.wrenn.host.guest.GuestAgent;
+import dev.wrenn.host.guest.RunPorts;
 import dev.wrenn.host.journal.RunRecord;
 import dev.wrenn.network.Slot;
 import dev.wrenn.pager.PageServer;
@@ -37,6 +38,7 @@ record RunningCapsule(
         RunRecord record,
         Activity activity,
         Set<AgentSession> sessions,
+        RunPorts ports,
         UndoStack teardown)
         implements Resource {
     private static final Duration LOOK_INTERVAL = Duration.ofMillis(10);
@@ -63,6 +65,7 @@ record RunningCapsule(
                 record,
                 activity,
                 ConcurrentHashMap.newKeySet(),
+                new RunPorts(guest, activity::begin, activity::end),
                 teardown);
     }
 
@@ -82,9 +85,13 @@ record RunningCapsule(
         return session;
     }
 
-    /** Ends the streams of all sessions; their readers get the reason instead of a broken pipe. */
+    /**
+     * Ends the streams of all sessions and the connections to ports; their readers get the reason
+     * instead of a broken pipe.
+     */
     void endSessions(WrennException reason) {
         sessions.forEach(s -> s.end(reason));
+        ports.end(reason);
     }
 
     /** Ends the VM from inside: processes killed, disk written back and put at rest. */
