@@ -16,6 +16,8 @@ pub struct Query {
     pub path: Option<String>,
     /// Whose home relative paths are under.
     pub username: Option<String>,
+    /// Where in the file an upload begins; what was there before it stays.
+    pub offset: Option<String>,
 }
 
 /// A request for files that cannot be met.

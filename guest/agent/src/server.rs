@@ -228,6 +228,7 @@ fn file_query(request: &Request) -> files::Query {
     files::Query {
         path: query.remove("path"),
         username: query.remove("username"),
+        offset: query.remove("offset"),
     }
 }
 

@@ -13,8 +13,8 @@ use axum::response::Response;
 use futures_util::TryStreamExt;
 use serde_json::{json, Value};
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::fs::File;
@@ -56,10 +56,16 @@ pub async fn upload(
                 .into_data_stream()
                 .map_err(io::Error::other),
         );
+        let target = Target {
+            path: &path,
+            user: &user,
+            notes: &notes,
+            offset: offset_of(query)?,
+        };
         if gzip {
-            store(&path, &user, &notes, GzipDecoder::new(BufReader::new(body))).await?;
+            store(&target, GzipDecoder::new(BufReader::new(body))).await?;
         } else {
-            store(&path, &user, &notes, body).await?;
+            store(&target, body).await?;
         }
         vec![stored_entry(&path, &notes)]
     } else {
@@ -100,13 +106,13 @@ async fn upload_parts(
                 path.display()
             )));
         }
-        store(
-            &path,
+        let target = Target {
+            path: &path,
             user,
             notes,
-            StreamReader::new(part.map_err(io::Error::other)),
-        )
-        .await?;
+            offset: offset_of(query)?,
+        };
+        store(&target, StreamReader::new(part.map_err(io::Error::other))).await?;
         stored.push(stored_entry(&path, notes));
     }
     if stored.is_empty() {
@@ -127,15 +133,29 @@ fn stored_entry(path: &Path, notes: &HashMap<String, String>) -> Value {
     entry
 }
 
+/// Where a stream goes.
+struct Target<'a> {
+    path: &'a Path,
+    user: &'a User,
+    notes: &'a HashMap<String, String>,
+    /// Bytes of the file that stay before the stream's first.
+    offset: u64,
+}
+
+fn offset_of(query: &Query) -> Result<u64, FileError> {
+    match query.offset.as_deref().unwrap_or_default() {
+        "" => Ok(0),
+        text => text
+            .parse()
+            .map_err(|_| FileError::bad(format!("offset '{text}' is no number of bytes"))),
+    }
+}
+
 /// Writes a stream into a file, in place: whoever watches the file sees it grow.
-async fn store(
-    path: &Path,
-    user: &User,
-    notes: &HashMap<String, String>,
-    content: impl AsyncRead,
-) -> Result<(), FileError> {
+async fn store(target: &Target<'_>, content: impl AsyncRead) -> Result<(), FileError> {
+    let path = target.path;
     let error = |e: io::Error| FileError::of_io(path, &e);
-    let mut file = open(path, user, notes).await?;
+    let mut file = open(target).await?;
     tokio::pin!(content);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -150,15 +170,17 @@ async fn store(
     file.flush().await.map_err(error)
 }
 
-/// Makes or empties the file; a new one belongs to the user, as do the folders made for it.
-async fn open(
-    path: &Path,
-    user: &User,
-    notes: &HashMap<String, String>,
-) -> Result<File, FileError> {
+/// Makes the file, or cuts it off where the stream begins; a new one belongs to the user, as do the
+/// folders made for it.
+async fn open(target: &Target<'_>) -> Result<File, FileError> {
+    let Target { path, user, .. } = *target;
     let error = |e: io::Error| FileError::of_io(path, &e);
+    let mut length = 0;
     let is_new = match fs::metadata(path) {
-        Ok(found) if found.is_file() => false,
+        Ok(found) if found.is_file() => {
+            length = found.len();
+            false
+        }
         Ok(_) => {
             // A directory holds no bytes; opening a pipe could wait for ever.
             return Err(FileError::bad(format!(
@@ -169,13 +191,28 @@ async fn open(
         Err(e) if e.kind() == ErrorKind::NotFound => true,
         Err(e) => return Err(error(e)),
     };
+    if length < target.offset {
+        // A gap would be filled with zeroes that nobody sent.
+        return Err(FileError::bad(format!(
+            "path '{}' has {length} bytes, so nothing can be written at {}",
+            path.display(),
+            target.offset
+        )));
+    }
     if let Some(parent) = path.parent() {
         make_folders(parent, user).map_err(error)?;
     }
-    let file = File::create(path).await.map_err(error)?.into_std().await;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(error)?;
+    file.set_len(target.offset).map_err(error)?;
+    file.seek(SeekFrom::End(0)).map_err(error)?;
     if is_new {
         give_to(path, user).map_err(error)?;
     }
-    metadata::replace(&file, notes).map_err(error)?;
+    metadata::replace(&file, target.notes).map_err(error)?;
     Ok(File::from_std(file))
 }

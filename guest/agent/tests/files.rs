@@ -56,6 +56,25 @@ fn what_is_stored_is_read_back() {
 }
 
 #[test]
+fn an_upload_goes_on_where_another_one_broke_off() {
+    let agent = Agent::start();
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("big");
+    fs::write(&path, b"0123456789 and more").expect("first part");
+
+    let at = |offset: &str| format!("{}&offset={offset}", target(&path));
+    assert_eq!(agent.send("POST", &at("10"), &[RAW], b"abc").status, 200);
+    assert_eq!(fs::read(&path).expect("stored"), b"0123456789abc");
+
+    assert_eq!(agent.send("POST", &at("14"), &[RAW], b"gap").status, 400);
+    assert_eq!(agent.send("POST", &at("-1"), &[RAW], b"x").status, 400);
+    assert_eq!(agent.send("POST", &at("x"), &[RAW], b"x").status, 400);
+    assert_eq!(fs::read(&path).expect("untouched"), b"0123456789abc");
+    assert_eq!(agent.send("POST", &at("0"), &[RAW], b"new").status, 200);
+    assert_eq!(fs::read(&path).expect("replaced"), b"new");
+}
+
+#[test]
 fn a_file_is_replaced_in_place() {
     let agent = Agent::start();
     let folder = tempfile::tempdir().expect("folder");

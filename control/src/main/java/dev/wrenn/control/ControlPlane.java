@@ -18,6 +18,7 @@ import dev.wrenn.control.http.ErrorResponse;
 import dev.wrenn.control.http.Routes;
 import dev.wrenn.control.process.ExecRoutes;
 import dev.wrenn.control.socket.ExecSockets;
+import dev.wrenn.control.socket.PortSockets;
 import dev.wrenn.control.socket.PtySockets;
 import dev.wrenn.control.socket.Sockets;
 import io.javalin.Javalin;
@@ -81,6 +82,7 @@ public final class ControlPlane implements Resource {
                         var sockets = new Sockets(keys, capsules);
                         new ExecSockets(sockets).addTo(routes);
                         new PtySockets(sockets).addTo(routes);
+                        new PortSockets(sockets).addTo(routes);
                     });
             http.start(listenHost, listenPort);
             return new ControlPlane(keys, reconciliation, http);

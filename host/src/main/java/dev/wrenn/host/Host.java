@@ -169,6 +169,11 @@ public final class Host implements HostAgent, Resource {
     }
 
     @Override
+    public String console(CapsuleId capsule) {
+        return capsules.console(capsule);
+    }
+
+    @Override
     public HostCapsule describe(CapsuleId capsule) {
         return capsules.describe(capsule);
     }

@@ -34,8 +34,13 @@ public interface GuestSession extends AutoCloseable {
     /** Opens a regular file for reading; fails before the first byte if it cannot be read. */
     FileContent read(String path, long offset);
 
-    /** Writes a file from the stream, creating parents; a failure leaves what had arrived. */
-    void write(String path, InputStream content);
+    /**
+     * Writes a file from the stream, creating parents; a failure leaves what had arrived.
+     *
+     * @param offset bytes of the file that stay before the stream's first; 0 replaces the file,
+     *     more than it has is {@code INVALID}
+     */
+    void write(String path, long offset, InputStream content);
 
     /** What is at that path; symbolic links are described, not followed. */
     FileEntry stat(String path);

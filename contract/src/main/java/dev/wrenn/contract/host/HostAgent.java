@@ -47,6 +47,12 @@ public interface HostAgent {
      */
     GuestPorts ports(CapsuleId capsule);
 
+    /**
+     * The last lines of a running capsule's console: what its kernel and guest agent said. Written
+     * by the guest, so not to be trusted.
+     */
+    String console(CapsuleId capsule);
+
     /** What the host knows of a capsule. */
     HostCapsule describe(CapsuleId capsule);
 

@@ -32,6 +32,7 @@ public final class CapsuleRoutes {
         routes.post("/v1/capsules/{id}/pause", this::pause);
         routes.post("/v1/capsules/{id}/resume", this::resume);
         routes.post("/v1/capsules/{id}/ping", this::ping);
+        routes.get("/v1/capsules/{id}/console", this::console);
         routes.post("/v1/snapshots", this::snapshot);
         routes.get("/v1/snapshots", this::templates);
         routes.delete("/v1/snapshots/{name}", this::deleteTemplate);
@@ -68,6 +69,14 @@ public final class CapsuleRoutes {
     private void ping(Context ctx) {
         capsules.ping(requests.caller(ctx).team(), ctx.pathParam("id"));
         ctx.status(NO_CONTENT);
+    }
+
+    private void console(Context ctx) {
+        var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
+        var json = JsonBody.JSON.createObjectNode();
+        json.put("sandbox_id", row.id().text());
+        json.put("text", capsules.console(row));
+        send(ctx, json);
     }
 
     private void snapshot(Context ctx) {

@@ -214,6 +214,12 @@ public final class Capsules {
         return host.guest(row.id());
     }
 
+    /** The last lines of a running capsule's console. */
+    String console(CapsuleRow row) {
+        require(row, Status.RUNNING, "read the console of");
+        return host.console(row.id());
+    }
+
     /** Notes that a capsule was used. */
     public void touched(CapsuleId id) {
         rows.touched(id, clock.instant());

@@ -81,14 +81,26 @@ public final class FileRoutes {
             if (file.size() > limitBytes) {
                 throw tooLarge();
             }
-            store(guest, path, file);
+            store(guest, path, offset(ctx), file);
             ctx.status(NO_CONTENT);
         }
     }
 
-    private static void store(GuestSession guest, String path, UploadedFile file) {
+    /** Where in the file it goes: an upload that broke off is continued at what had arrived. */
+    private static long offset(Context ctx) {
+        var text = ctx.formParam("offset");
+        if (text == null || text.isEmpty()) {
+            return 0;
+        }
+        if (!text.matches("[0-9]{1,18}")) {
+            throw ApiException.invalid("offset must be a number of bytes, not " + text);
+        }
+        return Long.parseLong(text);
+    }
+
+    private static void store(GuestSession guest, String path, long offset, UploadedFile file) {
         try (var content = file.content()) {
-            guest.write(path, content);
+            guest.write(path, offset, content);
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "the upload cannot be read", e);
         }

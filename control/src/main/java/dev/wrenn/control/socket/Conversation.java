@@ -56,8 +56,10 @@ final class Conversation {
         parse(text).ifPresent(json -> put(new Incoming.Message(json)));
     }
 
-    /** Bytes came. */
-    void received(byte[] bytes) {
+    /** Bytes came; they are copied, for the buffer is used again. */
+    void received(ByteBuffer buffer) {
+        var bytes = new byte[buffer.remaining()];
+        buffer.get(bytes);
         put(new Incoming.Bytes(bytes));
     }
 

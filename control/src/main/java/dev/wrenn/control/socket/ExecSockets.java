@@ -43,7 +43,13 @@ public final class ExecSockets {
                 routes,
                 "/v1/capsules/{id}/processes/{selector}/stream",
                 (conversation, guest, ctx) ->
-                        attach(conversation, guest, ctx.pathParam("selector")));
+                        attach(
+                                conversation,
+                                guest,
+                                ctx.pathParam("selector"),
+                                Encoding.parse(
+                                        Optional.ofNullable(ctx.queryParam("encoding"))
+                                                .orElse(""))));
     }
 
     private static void start(Conversation conversation, GuestSession guest) {
@@ -52,19 +58,47 @@ public final class ExecSockets {
                         .next(START_LIMIT)
                         .filter(m -> m.path("type").asText().equals("start"))
                         .orElseThrow(() -> ApiException.invalid("the first message must be start"));
+        var encoding = Encoding.parse(order.path("encoding").asText(""));
         try (var stream = guest.start(order(order))) {
-            follow(conversation, guest, stream);
+            follow(conversation, guest, stream, encoding);
         }
     }
 
-    private static void attach(Conversation conversation, GuestSession guest, String selector) {
+    private static void attach(
+            Conversation conversation, GuestSession guest, String selector, Encoding encoding) {
         try (var stream = guest.connect(Selectors.parse(selector), false)) {
-            follow(conversation, guest, stream);
+            follow(conversation, guest, stream, encoding);
+        }
+    }
+
+    /** How output travels in {@code data}. */
+    private enum Encoding {
+        /** As text; what is no UTF-8 becomes U+FFFD. */
+        UTF_8,
+        /** Byte for byte. */
+        BASE64;
+
+        static Encoding parse(String name) {
+            return switch (name) {
+                case "", "utf-8" -> UTF_8;
+                case "base64" -> BASE64;
+                default -> throw ApiException.invalid("encoding must be utf-8 or base64");
+            };
+        }
+
+        Output output() {
+            return switch (this) {
+                case UTF_8 -> new TextOutput();
+                case BASE64 -> new Base64Output();
+            };
         }
     }
 
     private static void follow(
-            Conversation conversation, GuestSession guest, ProcessStream stream) {
+            Conversation conversation,
+            GuestSession guest,
+            ProcessStream stream,
+            Encoding encoding) {
         var pid = new int[1];
         try (var forks = new Forks()) {
             forks.start(
@@ -73,8 +107,8 @@ public final class ExecSockets {
                         obey(conversation, guest, stream, pid);
                         return true;
                     });
-            var stdout = new TextOutput();
-            var stderr = new TextOutput();
+            var stdout = encoding.output();
+            var stderr = encoding.output();
             for (var event = stream.next(); event.isPresent(); event = stream.next()) {
                 switch (event.get()) {
                     case ProcessEvent.Started(int number) -> {

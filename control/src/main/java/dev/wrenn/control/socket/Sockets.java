@@ -77,6 +77,12 @@ public final class Sockets {
                 conversation.received(ctx.message());
             }
         });
+        ws.onBinaryMessage(ctx -> {
+            var conversation = open.get(ctx.sessionId());
+            if (conversation != null) {
+                conversation.received(ctx.data());
+            }
+        });
         ws.onClose(ctx -> {
             var conversation = open.get(ctx.sessionId());
             if (conversation != null) {

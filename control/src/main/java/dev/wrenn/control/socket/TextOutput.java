@@ -10,7 +10,7 @@ import java.nio.charset.StandardCharsets;
  * Turns chunks of bytes into text: a character that is split between two chunks is put together,
  * and only what is no UTF-8 at all becomes U+FFFD. Used by one thread.
  */
-final class TextOutput {
+final class TextOutput implements Output {
     private static final int LONGEST_CHARACTER_BYTES = 4;
 
     private final CharsetDecoder decoder =
@@ -20,8 +20,8 @@ final class TextOutput {
                     .onUnmappableCharacter(CodingErrorAction.REPLACE);
     private ByteBuffer tail = ByteBuffer.allocate(0);
 
-    /** The text that is complete now. */
-    String decode(byte[] chunk) {
+    @Override
+    public String decode(byte[] chunk) {
         var bytes =
                 ByteBuffer.allocate(tail.remaining() + chunk.length).put(tail).put(chunk).flip();
         var text = CharBuffer.allocate(bytes.remaining());
@@ -30,8 +30,8 @@ final class TextOutput {
         return text.flip().toString();
     }
 
-    /** What is left when no more bytes come. */
-    String end() {
+    @Override
+    public String end() {
         var text = CharBuffer.allocate(LONGEST_CHARACTER_BYTES);
         decoder.decode(tail, text, true);
         decoder.flush(text);

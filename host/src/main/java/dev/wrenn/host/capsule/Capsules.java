@@ -1,5 +1,6 @@
 package dev.wrenn.host.capsule;
 
+import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Loop;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
@@ -34,6 +35,7 @@ public final class Capsules implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(Capsules.class);
     private static final Duration EXPIRY_TICK = Duration.ofMillis(250);
     private static final Duration COLLECTION_TICK = Duration.ofSeconds(30);
+    private static final Duration CONSOLE_LIMIT = Duration.ofSeconds(5);
     private static final int TOKEN_BYTES = 24;
 
     private final Machinery machinery;
@@ -144,6 +146,14 @@ public final class Capsules implements Resource {
     /** See {@code HostAgent.ports}. */
     public GuestPorts ports(CapsuleId id) {
         return driver(id).running("reach").ports();
+    }
+
+    /** See {@code HostAgent.console}. */
+    public String console(CapsuleId id) {
+        return driver(id)
+                .running("read the console of")
+                .vm()
+                .console(Deadline.after(CONSOLE_LIMIT));
     }
 
     /** See {@code HostAgent.describe}. */

@@ -46,9 +46,9 @@ final class AgentFiles {
                 length < 0 ? OptionalLong.empty() : OptionalLong.of(length));
     }
 
-    static void write(GuestAgent agent, String path, InputStream content) {
+    static void write(GuestAgent agent, String path, long offset, InputStream content) {
         var request =
-                agent.request(route(path), HttpMethod.POST)
+                agent.request(route(path) + "&offset=" + offset, HttpMethod.POST)
                         .idleTimeout(0, TimeUnit.MILLISECONDS)
                         .body(
                                 new InputStreamRequestContent(

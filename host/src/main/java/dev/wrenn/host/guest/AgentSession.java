@@ -132,9 +132,9 @@ public final class AgentSession implements GuestSession {
     }
 
     @Override
-    public void write(String path, InputStream content) {
+    public void write(String path, long offset, InputStream content) {
         tracked(() -> {
-            AgentFiles.write(agent, path, content);
+            AgentFiles.write(agent, path, offset, content);
             return path;
         });
     }
