@@ -5,6 +5,7 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.bench.Bench;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.FolderLock;
+import dev.wrenn.cli.terminal.TerminalProgress;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.concurrent.Callable;

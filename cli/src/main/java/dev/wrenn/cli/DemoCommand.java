@@ -6,6 +6,7 @@ import dev.wrenn.cli.client.ApiClient;
 import dev.wrenn.cli.folder.ApiKeyFile;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.ServerRecord;
+import dev.wrenn.cli.terminal.TerminalProgress;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;

@@ -6,6 +6,7 @@ import dev.wrenn.base.Pause;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.ServerRecord;
+import dev.wrenn.cli.terminal.TerminalProgress;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;

@@ -3,7 +3,14 @@ package dev.wrenn.cli;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Termination;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.cli.client.ApiFailure;
+import dev.wrenn.cli.remote.AuthCommand;
+import dev.wrenn.cli.remote.CapsuleCommand;
+import dev.wrenn.cli.remote.CompletionCommand;
+import dev.wrenn.cli.remote.TemplateCommand;
+import dev.wrenn.host.capsule.HostConfig;
 import java.time.Duration;
+import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -17,7 +24,12 @@ import picocli.CommandLine.Command;
             StatusCommand.class,
             KeyCommand.class,
             DoctorCommand.class,
-            BenchCommand.class
+            BenchCommand.class,
+            AuthCommand.class,
+            CapsuleCommand.class,
+            TemplateCommand.class,
+            CompletionCommand.class,
+            TrainCommand.class
         },
         description = "Capsules that pause and resume.",
         mixinStandardHelpOptions = true,
@@ -39,9 +51,21 @@ public final class Main {
 
     /** Exit codes: 0 success, 1 failure, 2 misuse or a wrong configuration. */
     static int run(String... arguments) {
-        return new CommandLine(new Main())
-                .setExecutionExceptionHandler((e, _, _) -> explain(e))
-                .execute(arguments);
+        var line = new CommandLine(new Main());
+        setVersion(line);
+        // What follows the capsule's id belongs to the command that is run in it.
+        below(below(line, "capsule"), "exec").setStopAtPositional(true);
+        below(below(line, "capsule"), "shell").setStopAtPositional(true);
+        return line.setExecutionExceptionHandler((e, _, _) -> explain(e)).execute(arguments);
+    }
+
+    private static void setVersion(CommandLine line) {
+        line.getCommandSpec().version("wrenn " + HostConfig.VERSION);
+        line.getSubcommands().values().forEach(Main::setVersion);
+    }
+
+    private static CommandLine below(CommandLine line, String name) {
+        return Objects.requireNonNull(line.getSubcommands().get(name), name);
     }
 
     /** The one place where a failure becomes words on the terminal and an exit code. */
@@ -54,6 +78,9 @@ public final class Main {
         for (var cause = known.getCause(); cause != null; cause = cause.getCause()) {
             var text = cause.getMessage() == null ? cause.toString() : cause.getMessage();
             System.err.println("       because: " + text);
+        }
+        if (known instanceof ApiFailure refused) {
+            return refused.exitCode();
         }
         return switch (known.kind()) {
             case INVALID -> MISUSED;

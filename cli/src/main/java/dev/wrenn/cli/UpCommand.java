@@ -1,6 +1,7 @@
 package dev.wrenn.cli;
 
 import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.terminal.TerminalProgress;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

@@ -1,5 +1,6 @@
 package dev.wrenn.cli.folder;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.wrenn.base.Kind;
@@ -40,6 +41,7 @@ public record ServerRecord(long pid, long startTicks, String baseUrl, String vmm
     }
 
     /** Whether it does not start any more. */
+    @JsonIgnore
     public boolean isServing() {
         return !baseUrl.isEmpty();
     }

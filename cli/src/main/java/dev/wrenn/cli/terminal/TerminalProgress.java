@@ -1,11 +1,8 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.terminal;
 
 import dev.wrenn.base.Progress;
 import dev.wrenn.base.Stopwatch;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicBoolean;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
@@ -17,9 +14,10 @@ import me.tongfei.progressbar.ProgressBarStyle;
  * Shows progress on standard error: as a bar if a person looks at a terminal, as a line at each
  * beginning and end otherwise.
  */
-final class TerminalProgress implements Progress {
+public final class TerminalProgress implements Progress {
     private static final int UPDATE_MILLIS = 200;
     private static final int MAX_WIDTH = 100;
+    private static final int STDERR = 2;
 
     private final PrintStream out;
     private final boolean isTerminal;
@@ -30,17 +28,9 @@ final class TerminalProgress implements Progress {
         this.isTerminal = isTerminal;
     }
 
-    static TerminalProgress onStandardError() {
-        return new TerminalProgress(System.err, isTerminal(Path.of("/proc/self/fd/2")));
-    }
-
-    private static boolean isTerminal(Path descriptor) {
-        try {
-            var target = Files.readSymbolicLink(descriptor).toString();
-            return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
-        } catch (IOException _) {
-            return false; // nobody can look at what cannot be found
-        }
+    /** On this process's own. */
+    public static TerminalProgress onStandardError() {
+        return new TerminalProgress(System.err, Person.isTerminal(STDERR));
     }
 
     @Override

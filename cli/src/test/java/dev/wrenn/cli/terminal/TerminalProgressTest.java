@@ -1,4 +1,4 @@
-package dev.wrenn.cli;
+package dev.wrenn.cli.terminal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
