@@ -319,7 +319,22 @@ public abstract class GuestContract {
     }
 
     private void write(String path, String text) {
-        guest.write(path, new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
+        guest.write(path, 0, new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    @Test
+    void an_upload_goes_on_where_another_one_broke_off() throws Exception {
+        write("/tmp/big", "0123456789 and more");
+
+        guest.write(
+                "/tmp/big", 10, new ByteArrayInputStream("abc".getBytes(StandardCharsets.UTF_8)));
+
+        assertThat(read("/tmp/big", 0)).isEqualTo("0123456789abc");
+        assertThatThrownBy(
+                        () -> guest.write("/tmp/big", 14, new ByteArrayInputStream(new byte[] {1})))
+                .isInstanceOfSatisfying(
+                        WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.INVALID));
+        assertThat(read("/tmp/big", 0)).isEqualTo("0123456789abc");
     }
 
     private String read(String path, long offset) throws Exception {

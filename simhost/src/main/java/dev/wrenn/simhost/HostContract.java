@@ -66,7 +66,7 @@ public abstract class HostContract {
 
     private void write(CapsuleId capsule, String path, String text) {
         try (var guest = host().guest(capsule)) {
-            guest.write(path, new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
+            guest.write(path, 0, new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
         }
     }
 

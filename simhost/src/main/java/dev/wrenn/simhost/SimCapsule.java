@@ -187,6 +187,12 @@ final class SimCapsule {
         lastActiveAt = clock.instant();
     }
 
+    /** There is no kernel that could say anything. */
+    String console() {
+        require(HostState.RUNNING, "read the console of");
+        return "simulated capsule " + id + " runs";
+    }
+
     GuestSession openSession() {
         require(HostState.RUNNING, "use");
         failPoints.pass(FailPoint.OPEN_SESSION);

@@ -76,7 +76,7 @@ final class SimFiles {
                 });
     }
 
-    void write(String path, InputStream content) {
+    void write(String path, long offset, InputStream content) {
         failPoints.pass(FailPoint.WRITE_FILE);
         at(
                 path,
@@ -85,13 +85,15 @@ final class SimFiles {
                     if (Files.isDirectory(p)) {
                         throw invalid("path '%s' is a directory".formatted(shown(p)));
                     }
-                    try (var out =
-                            Files.newOutputStream(
-                                    p,
-                                    StandardOpenOption.CREATE,
-                                    StandardOpenOption.TRUNCATE_EXISTING,
-                                    StandardOpenOption.WRITE)) {
-                        return content.transferTo(out);
+                    try (var file =
+                            Files.newByteChannel(
+                                    p, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+                        if (offset > file.size()) {
+                            throw invalid(
+                                    "path '%s' has only %d bytes".formatted(shown(p), file.size()));
+                        }
+                        file.truncate(offset).position(offset);
+                        return content.transferTo(Channels.newOutputStream(file));
                     }
                 });
     }

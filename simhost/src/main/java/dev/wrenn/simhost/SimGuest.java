@@ -106,9 +106,9 @@ final class SimGuest implements GuestSession {
     }
 
     @Override
-    public void write(String path, InputStream content) {
+    public void write(String path, long offset, InputStream content) {
         refuseIfEnded();
-        files.write(path, content);
+        files.write(path, offset, content);
     }
 
     @Override

@@ -192,6 +192,11 @@ public final class SimHost implements HostAgent, Resource {
     }
 
     @Override
+    public String console(CapsuleId capsule) {
+        return require(capsule).console();
+    }
+
+    @Override
     public HostCapsule describe(CapsuleId capsule) {
         return require(capsule).report();
     }
