@@ -1,6 +1,7 @@
 // Prints what the C headers of this machine say; LayoutTest compares it with the Java constants.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -84,6 +85,24 @@ int main(void) {
   CONSTANT(PAGE_IS_PFNZERO);
   CONSTANT(PM_SCAN_CHECK_WPASYNC);
   CONSTANT(FICLONE);
+  SIZE(fiemap);
+  OFFSET(fiemap, fm_start);
+  OFFSET(fiemap, fm_length);
+  OFFSET(fiemap, fm_flags);
+  OFFSET(fiemap, fm_mapped_extents);
+  OFFSET(fiemap, fm_extent_count);
+  SIZE(fiemap_extent);
+  OFFSET(fiemap_extent, fe_logical);
+  OFFSET(fiemap_extent, fe_physical);
+  OFFSET(fiemap_extent, fe_length);
+  OFFSET(fiemap_extent, fe_flags);
+  CONSTANT(FS_IOC_FIEMAP);
+  CONSTANT(FIEMAP_FLAG_SYNC);
+  CONSTANT(FIEMAP_EXTENT_LAST);
+  CONSTANT(FIEMAP_EXTENT_UNWRITTEN);
+  VALUE("FIEMAP_EXTENT flags of vague places",
+        FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_DATA_ENCRYPTED |
+            FIEMAP_EXTENT_NOT_ALIGNED | FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL);
   SIZE(pollfd);
   OFFSET(pollfd, events);
   OFFSET(pollfd, revents);

@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
             StatusCommand.class,
             KeyCommand.class,
             DoctorCommand.class,
+            SnapshotCommand.class,
             BenchCommand.class,
             AuthCommand.class,
             CapsuleCommand.class,

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -81,6 +82,21 @@ public final class DataVolume implements Resource {
             LOG.atWarn().setCause(e).log("no reflink: disks will be copied, which is slow");
             return new DataVolume(folder, false, false);
         }
+    }
+
+    /**
+     * The volume of a data folder that was used before; for tools that only look. Closing it leaves
+     * a volume mounted that was so before, for VMs may be using it. Empty if there is none.
+     */
+    public static Optional<DataVolume> existing(Path dataFolder) {
+        var folder = dataFolder.resolve(FOLDER);
+        if (!Files.isDirectory(folder)) {
+            return Optional.empty();
+        }
+        if (isMountPoint(folder) || !Files.exists(dataFolder.resolve(IMAGE))) {
+            return Optional.of(new DataVolume(folder, false, true));
+        }
+        return Optional.of(open(dataFolder, ByteSize.gib(1), _ -> {}));
     }
 
     /** Folder on the volume. */

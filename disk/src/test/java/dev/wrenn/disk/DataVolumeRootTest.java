@@ -52,6 +52,20 @@ final class DataVolumeRootTest {
     }
 
     @Test
+    void a_tool_that_only_looks_leaves_the_volume_mounted_or_not_as_it_was() throws IOException {
+        assertThat(DataVolume.existing(folder)).isEmpty();
+        try (var used = DataVolume.open(folder, SIZE, _ -> {})) {
+            Files.writeString(used.root().resolve("kept"), "kept");
+            DataVolume.existing(folder).orElseThrow().close();
+
+            assertThat(used.root().resolve("kept")).hasContent("kept");
+        }
+        try (var seen = DataVolume.existing(folder).orElseThrow()) {
+            assertThat(seen.root().resolve("kept")).hasContent("kept");
+        }
+    }
+
+    @Test
     void a_volume_left_mounted_by_a_killed_process_is_found_again() throws IOException {
         var left = DataVolume.open(folder, SIZE, _ -> {});
         Files.writeString(left.root().resolve("kept"), "kept");

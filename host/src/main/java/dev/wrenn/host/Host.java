@@ -89,7 +89,7 @@ public final class Host implements HostAgent, Resource {
                             baseDisks.keep(
                                     images.minimalRootFs().getFileName().toString(),
                                     images.minimalRootFs()));
-            var store = new SnapshotStore(volume.root().resolve("store"));
+            var store = new SnapshotStore(volume.root().resolve(SnapshotStore.FOLDER));
             var journal =
                     new Journal(folder.resolve("journal"), RUN_ROOT.resolve(prefix).resolve("r"));
             var slots = undo.hold(openSlots(config, prefix));

@@ -25,6 +25,8 @@ class LayoutTest {
                     Map.entry("pm_scan_arg", Pagemap.STRUCT_PM_SCAN_ARG),
                     Map.entry("page_region", Pagemap.STRUCT_PAGE_REGION),
                     Map.entry("pollfd", Poll.STRUCT_POLLFD),
+                    Map.entry("fiemap", FileExtents.STRUCT_FIEMAP),
+                    Map.entry("fiemap_extent", FileExtents.STRUCT_FIEMAP_EXTENT),
                     Map.entry("msghdr", UnixSocket.STRUCT_MSGHDR));
 
     private static final Map<String, Long> NUMBERS =
@@ -52,6 +54,12 @@ class LayoutTest {
                     Map.entry("PAGE_IS_PFNZERO", Pagemap.PAGE_IS_PFNZERO),
                     Map.entry("PM_SCAN_CHECK_WPASYNC", Pagemap.PM_SCAN_CHECK_WPASYNC),
                     Map.entry("FICLONE", Reflink.FICLONE),
+                    Map.entry("FS_IOC_FIEMAP", FileExtents.FS_IOC_FIEMAP),
+                    Map.entry("FIEMAP_FLAG_SYNC", (long) FileExtents.FIEMAP_FLAG_SYNC),
+                    Map.entry("FIEMAP_EXTENT_LAST", (long) FileExtents.FIEMAP_EXTENT_LAST),
+                    Map.entry(
+                            "FIEMAP_EXTENT_UNWRITTEN", (long) FileExtents.FIEMAP_EXTENT_UNWRITTEN),
+                    Map.entry("FIEMAP_EXTENT flags of vague places", (long) FileExtents.VAGUE),
                     Map.entry("POLLIN", (long) Poll.POLLIN),
                     Map.entry("POLLERR", (long) Poll.POLLERR),
                     Map.entry("POLLHUP", (long) Poll.POLLHUP),

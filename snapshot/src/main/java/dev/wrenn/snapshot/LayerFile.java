@@ -5,7 +5,7 @@ import java.nio.ByteOrder;
 import java.util.zip.CRC32C;
 
 /**
- * Layout of a layer: an immutable pile of guest pages (docs/formats/layer.md).
+ * Layout of a layer: an immutable pile of guest pages (docs/snapshot-format.md).
  *
  * <pre>
  *  0        header: magic "WRLAYER1", then zeroes           4096 bytes

@@ -1,18 +1,12 @@
 package dev.wrenn.snapshot;
 
 import dev.wrenn.base.Resource;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.zip.CRC32C;
 
 /**
  * Collects the memory pages of a new snapshot: stores what differs from the parent, remembers what
@@ -23,33 +17,20 @@ import java.util.zip.CRC32C;
  */
 @SuppressWarnings("MustBeClosedChecker") // the arena lives as long as this object
 public final class LayerWriter implements Resource {
-    private static final int BUFFER_BYTES = 16 * LayerFile.FRAME_BYTES;
-
-    private final FileChannel channel;
+    private final LayerOutput output;
     private final Optional<MemoryImage> parent;
     private final int pageCount;
     private final int layerIndex;
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment zeroes = arena.allocate(PageSource.PAGE_BYTES);
-    private final MemorySegment buffer = arena.allocate(BUFFER_BYTES, PageSource.PAGE_BYTES);
     private final List<PageMap.Run> changes = new ArrayList<>();
-    private final List<Integer> frameCrcs = new ArrayList<>();
-    private int pages;
-    private int buffered;
-    private boolean finished;
+    private boolean closed;
 
     LayerWriter(Path file, Optional<MemoryImage> parent, int pageCount, int layerIndex) {
+        this.output = new LayerOutput(file);
         this.parent = parent;
         this.pageCount = pageCount;
         this.layerIndex = layerIndex;
-        try {
-            this.channel =
-                    FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-            write(ByteBuffer.wrap(LayerFile.header()));
-        } catch (IOException e) {
-            arena.close();
-            throw new StoreFailed("write layer " + SnapshotFiles.name(file), e);
-        }
     }
 
     /**
@@ -118,13 +99,7 @@ public final class LayerWriter implements Resource {
     }
 
     private void store(int page, MemorySegment now) {
-        MemorySegment.copy(now, 0, buffer, buffered, PageSource.PAGE_BYTES);
-        buffered += PageSource.PAGE_BYTES;
-        extend(page, 1, layerIndex, pages);
-        pages++;
-        if (buffered == BUFFER_BYTES) {
-            flush();
-        }
+        extend(page, 1, layerIndex, output.append(now));
     }
 
     private void extend(int page, int count, int layer, int layerPage) {
@@ -143,48 +118,16 @@ public final class LayerWriter implements Resource {
         changes.add(new PageMap.Run(page, count, layer, layerPage));
     }
 
-    private void flush() {
-        for (int at = 0; at < buffered; at += LayerFile.FRAME_BYTES) {
-            int length = Math.min(LayerFile.FRAME_BYTES, buffered - at);
-            var crc = new CRC32C();
-            crc.update(buffer.asSlice(at, length).asByteBuffer());
-            frameCrcs.add((int) crc.getValue());
-        }
-        try {
-            write(buffer.asSlice(0, buffered).asByteBuffer());
-        } catch (IOException e) {
-            throw new StoreFailed("write a memory layer", e);
-        }
-        buffered = 0;
-    }
-
-    private void write(ByteBuffer bytes) throws IOException {
-        while (bytes.hasRemaining()) {
-            channel.write(bytes);
-        }
-    }
-
     /** Pages stored so far. */
     public int storedPages() {
-        return pages;
+        return output.pages();
     }
 
     /** What the layer holds, once it is complete and on disk. */
-    record Finished(int pages, int tableCrc, List<PageMap.Run> changes) {}
+    record Finished(LayerOutput.Finished layer, List<PageMap.Run> changes) {}
 
     Finished finish() {
-        flush();
-        var table = ByteBuffer.allocate(4 * frameCrcs.size()).order(ByteOrder.LITTLE_ENDIAN);
-        frameCrcs.forEach(table::putInt);
-        table.flip();
-        int crc = LayerFile.crc(table.duplicate());
-        try {
-            write(table);
-            channel.force(true);
-        } catch (IOException e) {
-            throw new StoreFailed("finish a memory layer", e);
-        }
-        return new Finished(pages, crc, List.copyOf(changes));
+        return new Finished(output.finish(), List.copyOf(changes));
     }
 
     private static MemorySegment page(MemorySegment bytes, long index) {
@@ -193,14 +136,10 @@ public final class LayerWriter implements Resource {
 
     @Override
     public void close() {
-        if (!finished) {
-            finished = true;
+        if (!closed) {
+            closed = true;
             arena.close();
-            try {
-                channel.close();
-            } catch (IOException e) {
-                throw new StoreFailed("close a memory layer", e);
-            }
+            output.close();
         }
     }
 }

@@ -23,6 +23,7 @@ import java.util.Optional;
  * @param layers layers its page map refers to, by index
  * @param vmStateBytes size of the VM state
  * @param vmStateCrc CRC32C of the VM state
+ * @param map file name of the page map; a compaction writes another one
  * @param mapBytes size of the page map
  * @param disk root disk as it was sealed
  * @param writtenBytes memory that this snapshot added
@@ -42,11 +43,12 @@ public record Manifest(
         List<LayerEntry> layers,
         long vmStateBytes,
         int vmStateCrc,
+        String map,
         long mapBytes,
         DiskEntry disk,
         long writtenBytes,
         Map<String, String> attributes) {
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
     /**
      * A layer the page map refers to.
@@ -72,8 +74,11 @@ public record Manifest(
      */
     public record DiskEntry(long bytes, long modifiedNanos) {}
 
-    /** Copies the collections. */
+    /** Copies the collections; rejects a map name that could be a path. */
     public Manifest {
+        if (!map.matches("[a-z0-9-]+\\.map")) {
+            throw new IllegalArgumentException("not the name of a page map: " + map);
+        }
         layers = List.copyOf(layers);
         attributes = Map.copyOf(attributes);
     }
@@ -93,6 +98,52 @@ public record Manifest(
     @JsonIgnore
     int pageCount() {
         return Math.toIntExact(memoryBytes / PageSource.PAGE_BYTES);
+    }
+
+    /** The same snapshot with its memory in other layers. */
+    Manifest withMemory(List<LayerEntry> newLayers, String newMap, long newMapBytes) {
+        return new Manifest(
+                version,
+                snapshot,
+                parent,
+                createdAt,
+                vmm,
+                vmmVersion,
+                vcpus,
+                memoryBytes,
+                kernel,
+                template,
+                newLayers,
+                vmStateBytes,
+                vmStateCrc,
+                newMap,
+                newMapBytes,
+                disk,
+                writtenBytes,
+                attributes);
+    }
+
+    /** Another snapshot of the same content, with its own copy of the disk. */
+    Manifest copiedTo(SnapshotId id, FileIdentity newDisk) {
+        return new Manifest(
+                version,
+                id.text(),
+                parent,
+                createdAt,
+                vmm,
+                vmmVersion,
+                vcpus,
+                memoryBytes,
+                kernel,
+                template,
+                layers,
+                vmStateBytes,
+                vmStateCrc,
+                map,
+                mapBytes,
+                new DiskEntry(newDisk.bytes(), newDisk.modifiedNanos()),
+                writtenBytes,
+                attributes);
     }
 
     static String instant(Instant instant) {

@@ -2,6 +2,7 @@ package dev.wrenn.snapshot;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -11,9 +12,11 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** The manifest on disk: a line of JSON and a line with its SHA-256 (docs/formats/manifest.md). */
+/** The manifest on disk: a line of JSON and a line with its SHA-256 (docs/snapshot-format.md). */
 final class ManifestFile {
     private static final ObjectMapper JSON = new ObjectMapper();
+
+    private static final int OLDEST_VERSION = 1;
 
     private ManifestFile() {}
 
@@ -43,18 +46,24 @@ final class ManifestFile {
             throw new SnapshotCorrupt(SnapshotFiles.MANIFEST, "does not match its checksum");
         }
         try {
-            var manifest = JSON.readValue(text.substring(0, end), Manifest.class);
-            if (manifest.version() != Manifest.VERSION) {
+            var tree = JSON.readTree(text.substring(0, end));
+            int version = tree.path("version").asInt();
+            if (version < OLDEST_VERSION || version > Manifest.VERSION) {
                 throw new SnapshotCorrupt(
                         SnapshotFiles.MANIFEST,
-                        "has version %d, this program reads %d"
-                                .formatted(manifest.version(), Manifest.VERSION));
+                        "has version %d, this program reads %d to %d"
+                                .formatted(version, OLDEST_VERSION, Manifest.VERSION));
             }
+            if (version == 1 && tree instanceof ObjectNode old) {
+                // Version 1 did not name the page map: there was only one.
+                old.put("version", Manifest.VERSION).put("map", SnapshotFiles.MAP);
+            }
+            var manifest = JSON.treeToValue(tree, Manifest.class);
             if (!manifest.snapshot().equals(id.text())) {
                 throw new SnapshotCorrupt(SnapshotFiles.MANIFEST, "belongs to another snapshot");
             }
             return manifest;
-        } catch (JsonProcessingException e) {
+        } catch (JsonProcessingException | IllegalArgumentException e) {
             throw new SnapshotCorrupt(SnapshotFiles.MANIFEST, "is no manifest", e);
         }
     }

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 import java.util.zip.CRC32C;
 
 /**
@@ -12,7 +13,7 @@ import java.util.zip.CRC32C;
  *
  * <p>Fully resolved: one binary search answers, no chain of parents is walked. Kept as runs sorted
  * by guest page that do not overlap; what lies between runs is zero. Immutable. Layout of its file:
- * docs/formats/page-map.md.
+ * docs/snapshot-format.md.
  */
 public final class PageMap {
     /**
@@ -135,17 +136,29 @@ public final class PageMap {
     }
 
     /** Renumbers layers, for a manifest that drops the ones no page needs any more. */
-    PageMap withLayers(java.util.function.IntUnaryOperator newIndex) {
-        return new PageMap(
-                pageCount,
-                runs.stream()
-                        .map(r ->
-                                new Run(
-                                        r.page(),
-                                        r.pages(),
-                                        newIndex.applyAsInt(r.layer()),
-                                        r.layerPage()))
-                        .toList());
+    PageMap withLayers(IntUnaryOperator newIndex) {
+        return moved((layer, layerPage) -> new Place(newIndex.applyAsInt(layer), layerPage));
+    }
+
+    /** Where a page is stored. */
+    record Place(int layer, int layerPage) {}
+
+    /** Says where a stored page lies in another set of layers. */
+    interface Move {
+        /** Where it lies then. */
+        Place to(int layer, int layerPage);
+    }
+
+    /** The same memory in other layers. */
+    PageMap moved(Move move) {
+        var result = new RunList(runs.size());
+        for (var run : runs) {
+            for (int i = 0; i < run.pages(); i++) {
+                var place = move.to(run.layer(), run.layerPage() + i);
+                result.add(new Run(run.page() + i, 1, place.layer(), place.layerPage()));
+            }
+        }
+        return new PageMap(pageCount, result.runs);
     }
 
     /** Fuses neighbours as they are added. */

@@ -5,6 +5,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -45,7 +48,7 @@ public final class Snapshot {
         return manifest.id();
     }
 
-    /** What it says of itself. */
+    /** What it said of itself when it was opened. */
     public Manifest manifest() {
         return manifest;
     }
@@ -60,23 +63,94 @@ public final class Snapshot {
         return folder.resolve(SnapshotFiles.DISK);
     }
 
+    Path file(String name) {
+        return folder.resolve(name);
+    }
+
     /**
      * Its memory; the caller closes it.
      *
      * @throws SnapshotCorrupt if page map or layers are not what was sealed
      */
     public MemoryImage image() {
-        return MemoryImage.open(manifest, folder.resolve(SnapshotFiles.MAP), layerFolder);
+        return readMemory(
+                this::currentManifest, folder, plan -> MemoryImage.open(plan, layerFolder));
+    }
+
+    /**
+     * Where its memory lies now.
+     *
+     * @throws SnapshotCorrupt if the page map is not what was sealed
+     */
+    MemoryPlan memory() {
+        return readMemory(this::currentManifest, folder, plan -> plan);
+    }
+
+    /**
+     * Reads along the manifest that is in force. A compaction may replace it and remove what it
+     * named at any moment: damage only counts if the manifest is still the same.
+     */
+    static <T> T readMemory(
+            Supplier<Manifest> inForce, Path folder, Function<MemoryPlan, T> reading) {
+        var current = inForce.get();
+        while (true) {
+            try {
+                return reading.apply(MemoryPlan.read(current, folder));
+            } catch (SnapshotCorrupt e) {
+                var now = inForce.get();
+                if (now.equals(current)) {
+                    throw e;
+                }
+                current = now;
+            }
+        }
+    }
+
+    Manifest currentManifest() {
+        return ManifestFile.read(id(), folder.resolve(SnapshotFiles.MANIFEST));
+    }
+
+    /**
+     * The checksums of its disk, once they are computed.
+     *
+     * @throws SnapshotCorrupt if they are damaged
+     */
+    Optional<DiskSums> diskSums() {
+        var file = folder.resolve(SnapshotFiles.DISK_SUMS);
+        try {
+            return Optional.of(DiskSums.decode(Files.readAllBytes(file), manifest.disk()));
+        } catch (NoSuchFileException _) {
+            return Optional.empty();
+        } catch (IOException e) {
+            throw new SnapshotCorrupt(SnapshotFiles.DISK_SUMS, "cannot be read", e);
+        }
+    }
+
+    /**
+     * @throws SnapshotCorrupt if there is a working set and it is damaged
+     */
+    void checkWorkingSet() {
+        var file = folder.resolve(SnapshotFiles.WORKING_SET);
+        try {
+            if (WorkingSet.decode(Files.readAllBytes(file), clusters()).isEmpty()) {
+                throw new SnapshotCorrupt(SnapshotFiles.WORKING_SET, "does not match its checksum");
+            }
+        } catch (NoSuchFileException _) {
+            return; // not learned yet
+        } catch (IOException e) {
+            throw new SnapshotCorrupt(SnapshotFiles.WORKING_SET, "cannot be read", e);
+        }
+    }
+
+    private int clusters() {
+        return (manifest.pageCount() + WorkingSet.CLUSTER_PAGES - 1) / WorkingSet.CLUSTER_PAGES;
     }
 
     /** What a resume of it touches; empty if not known or damaged, for it is only a hint. */
     public WorkingSet workingSet() {
         var file = folder.resolve(SnapshotFiles.WORKING_SET);
         try {
-            int clusters =
-                    (manifest.pageCount() + WorkingSet.CLUSTER_PAGES - 1)
-                            / WorkingSet.CLUSTER_PAGES;
-            var found = WorkingSet.decode(Files.readAllBytes(file), clusters);
+            var found = WorkingSet.decode(Files.readAllBytes(file), clusters());
             if (found.isEmpty()) {
                 LOG.atWarn().addKeyValue("snapshot", id()).log("working set is damaged");
             }

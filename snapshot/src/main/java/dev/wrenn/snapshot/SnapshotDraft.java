@@ -26,7 +26,6 @@ public final class SnapshotDraft implements Resource {
     private final Path folder;
     private final String layer;
     private Optional<LayerWriter> writer = Optional.empty();
-    private Optional<Snapshot> parent = Optional.empty();
     private Optional<Resource> parentHold = Optional.empty(); // its layers become ours
     private Optional<MemoryImage> parentImage = Optional.empty();
     private int pageCount;
@@ -36,7 +35,8 @@ public final class SnapshotDraft implements Resource {
         this.store = store;
         this.id = id;
         this.folder = store.draftFolder(id);
-        this.layer = id.text().replace("snap-", "layer-");
+        this.layer = SnapshotFiles.layerOf(id);
+        store.pins().pin(this, List.of(layer));
         SnapshotFiles.deleteTree(folder);
         SnapshotFiles.createFolder(folder);
     }
@@ -59,8 +59,7 @@ public final class SnapshotDraft implements Resource {
      */
     public LayerWriter memory(Optional<Snapshot> parentSnapshot, long pages) {
         parentHold = parentSnapshot.map(p -> store.hold(p.id()));
-        parent = parentSnapshot;
-        parentImage = parentSnapshot.map(Snapshot::image);
+        parentImage = parentSnapshot.map(p -> store.pinnedImage(this, p));
         pageCount = Math.toIntExact(pages);
         var made =
                 new LayerWriter(
@@ -81,13 +80,13 @@ public final class SnapshotDraft implements Resource {
         layers.add(
                 new Manifest.LayerEntry(
                         layer,
-                        memory.pages(),
-                        memory.tableCrc(),
+                        memory.layer().pages(),
+                        memory.layer().tableCrc(),
                         identity.modifiedNanos(),
                         identity.changedNanos()));
         var map =
                 parentImage
-                        .map(MemoryImage::map)
+                        .map(i -> i.plan().map())
                         .orElseGet(() -> PageMap.zero(pageCount))
                         .overlay(memory.changes());
         var compact = dropUnused(map, layers);
@@ -102,7 +101,7 @@ public final class SnapshotDraft implements Resource {
                             forks.start("write page map", () -> writeMap(mapBytes)));
             syncs.forEach(s -> s.take(SYNC_LIMIT));
         }
-        var manifest = manifest(facts, compact, memory.pages(), mapBytes.length);
+        var manifest = manifest(facts, compact, memory.layer().pages(), mapBytes.length);
         SnapshotFiles.writeSynced(
                 folder.resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
         FileSync.folder(folder);
@@ -131,6 +130,7 @@ public final class SnapshotDraft implements Resource {
                 memory.layers(),
                 state.length,
                 LayerFile.crc(ByteBuffer.wrap(state)),
+                SnapshotFiles.MAP,
                 mapBytes,
                 new Manifest.DiskEntry(disk.bytes(), disk.modifiedNanos()),
                 (long) newPages * PageSource.PAGE_BYTES,
@@ -155,7 +155,7 @@ public final class SnapshotDraft implements Resource {
     }
 
     private List<Manifest.LayerEntry> parentLayers() {
-        return parent.map(p -> p.manifest().layers()).orElse(List.of());
+        return parentImage.map(i -> i.plan().manifest().layers()).orElse(List.of());
     }
 
     private static Path synced(Path file) {
@@ -193,6 +193,7 @@ public final class SnapshotDraft implements Resource {
             }
         } finally {
             parentHold.ifPresent(Resource::close);
+            store.pins().release(this);
             store.draftEnded(id);
         }
     }

@@ -10,11 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.HashSet;
-import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,11 +36,19 @@ import org.slf4j.LoggerFactory;
 public final class SnapshotStore {
     private static final Logger LOG = LoggerFactory.getLogger(SnapshotStore.class);
 
+    /** Name of a store's folder on a data volume. */
+    public static final String FOLDER = "store";
+
     private final Path snapshots;
     private final Path layers;
     private final Path drafts;
     private final Holds holds = new Holds();
-    private final ReentrantLock collecting = new ReentrantLock();
+    private final LayerPins pins = new LayerPins();
+
+    /** One collection or merge at a time; held across I/O, for nobody on a user's path takes it. */
+    private final ReentrantLock maintenance = new ReentrantLock();
+
+    private Set<SnapshotId> maintained = Set.of(); // guarded by maintenance
 
     /** Opens the store, and makes its folders. */
     public SnapshotStore(Path root) {
@@ -99,6 +109,58 @@ public final class SnapshotStore {
         return Snapshot.open(id, folder(id), layers);
     }
 
+    /**
+     * Does what a pause leaves for later: computes the checksums of the disks sealed since, and
+     * merges layers where a snapshot has become deep or a layer sparse. Safe at any time: whoever
+     * reads a snapshot meanwhile sees the old or the new layers, and what is mapped stays mapped.
+     */
+    public void maintain() {
+        for (var id : list()) {
+            if (!Files.exists(folder(id).resolve(SnapshotFiles.DISK_SUMS))) {
+                sumDisk(id);
+            }
+        }
+        maintenance.lock();
+        try {
+            var present = list();
+            if (!present.equals(maintained)) {
+                if (new Compaction(this).run() > 0) {
+                    collectLayers();
+                }
+                maintained = present;
+            }
+        } finally {
+            maintenance.unlock();
+        }
+    }
+
+    private void sumDisk(SnapshotId id) {
+        try {
+            var snapshot = open(id);
+            var sums = DiskSums.of(snapshot.disk(), relative(snapshot));
+            open(id); // the disk is still what was sealed, so these are its sums
+            SnapshotFiles.replace(folder(id).resolve(SnapshotFiles.DISK_SUMS), sums.encode());
+        } catch (WrennException e) {
+            if (exists(id)) { // else it, or its parent, went meanwhile; the next call tries again
+                LOG.atWarn().setCause(e).addKeyValue("snapshot", id).log("disk is without sums");
+            }
+        }
+    }
+
+    /** The parent's disk, of which most is shared, if both it and its sums are whole. */
+    private Optional<DiskSums.Known> relative(Snapshot snapshot) {
+        var parent = snapshot.manifest().parent();
+        if (parent.isEmpty()) {
+            return Optional.empty();
+        }
+        try {
+            var found = open(new SnapshotId(parent));
+            return found.diskSums().map(s -> new DiskSums.Known(found.disk(), s));
+        } catch (SnapshotAbsent | SnapshotCorrupt _) {
+            return Optional.empty(); // then everything is read
+        }
+    }
+
     /** A second snapshot with the same content; costs no space where files can be cloned. */
     public Snapshot copy(SnapshotId from, SnapshotId to) {
         var draft = draftFolder(to);
@@ -107,17 +169,18 @@ public final class SnapshotStore {
             var source = open(from);
             SnapshotFiles.deleteTree(draft);
             SnapshotFiles.createFolder(draft);
-            for (var name : List.of(SnapshotFiles.VM_STATE, SnapshotFiles.MAP)) {
-                SnapshotFiles.writeSynced(
-                        draft.resolve(name), Files.readAllBytes(folder(from).resolve(name)));
-            }
+            var memory = pinned(to, source, source::memory, m -> m);
+            SnapshotFiles.writeSynced(
+                    draft.resolve(SnapshotFiles.VM_STATE), Files.readAllBytes(source.vmState()));
+            SnapshotFiles.writeSynced(
+                    draft.resolve(memory.manifest().map()), memory.map().encode());
             var disk = draft.resolve(SnapshotFiles.DISK);
             if (!Reflink.clone(source.disk(), disk)) {
                 Files.delete(disk);
                 Files.copy(source.disk(), disk);
             }
             FileSync.file(disk);
-            var manifest = renamed(source.manifest(), to, FileIdentity.of(disk));
+            var manifest = memory.manifest().copiedTo(to, FileIdentity.of(disk));
             SnapshotFiles.writeSynced(
                     draft.resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
             FileSync.folder(draft);
@@ -129,29 +192,9 @@ public final class SnapshotStore {
             throw new StoreFailed("copy a snapshot", e);
         } finally {
             SnapshotFiles.deleteTree(draft);
+            pins.release(to);
             draftEnded(to);
         }
-    }
-
-    private static Manifest renamed(Manifest m, SnapshotId id, FileIdentity disk) {
-        return new Manifest(
-                m.version(),
-                id.text(),
-                m.parent(),
-                m.createdAt(),
-                m.vmm(),
-                m.vmmVersion(),
-                m.vcpus(),
-                m.memoryBytes(),
-                m.kernel(),
-                m.template(),
-                m.layers(),
-                m.vmStateBytes(),
-                m.vmStateCrc(),
-                m.mapBytes(),
-                new Manifest.DiskEntry(disk.bytes(), disk.modifiedNanos()),
-                m.writtenBytes(),
-                m.attributes());
     }
 
     /** Removes a snapshot that its maker does not want; its layers go with a collection. */
@@ -184,7 +227,7 @@ public final class SnapshotStore {
 
     /** Bytes that the snapshot's own files and the layers it names occupy. */
     public long allocatedBytes(SnapshotId id) {
-        var manifest = ManifestFile.read(id, folder(id).resolve(SnapshotFiles.MANIFEST));
+        var manifest = manifest(id);
         long bytes = allocated(folder(id).resolve(SnapshotFiles.DISK));
         for (var layer : manifest.layers()) {
             bytes += LayerFile.fileBytes(layer.pages());
@@ -205,7 +248,7 @@ public final class SnapshotStore {
      * @param roots asked after the snapshots were listed, so that what is sealed meanwhile stays
      */
     public void collectGarbage(Supplier<Set<SnapshotId>> roots) {
-        collecting.lock();
+        maintenance.lock();
         holds.beginCollection();
         try {
             var candidates = list();
@@ -220,7 +263,7 @@ public final class SnapshotStore {
             collectLayers();
         } finally {
             holds.endCollection();
-            collecting.unlock();
+            maintenance.unlock();
         }
     }
 
@@ -232,33 +275,90 @@ public final class SnapshotStore {
                 .forEach(n -> SnapshotFiles.deleteTree(drafts.resolve(n)));
     }
 
+    /** Three looks in this order: see {@link LayerPins}. */
     private void collectLayers() {
-        var present =
-                names(layers).toList(); // before the manifests: a new layer is not a candidate
+        pins.forgetReleased();
+        var present = names(layers).toList();
         var needed = new HashSet<String>();
-        // A draft that is sealed in between is in the list that follows.
-        holds.drafts()
-                .forEach(d ->
-                        needed.add(SnapshotFiles.layerFile(d.text().replace("snap-", "layer-"))));
         for (var id : list()) {
-            try {
-                ManifestFile.read(id, folder(id).resolve(SnapshotFiles.MANIFEST))
-                        .layers()
-                        .forEach(l -> needed.add(SnapshotFiles.layerFile(l.layer())));
-            } catch (SnapshotAbsent | SnapshotCorrupt e) {
-                // It may be what a copy made since was made of, or be put back from a backup.
-                LOG.atWarn()
-                        .setCause(e)
-                        .addKeyValue("snapshot", id)
-                        .log("layers are kept: a snapshot does not say which it needs");
+            var named = namedLayers(id);
+            if (named.isEmpty()) {
                 return;
             }
+            needed.addAll(named.get());
         }
-        for (var layer : present) {
-            if (!needed.contains(layer)) {
-                SnapshotFiles.deleteTree(layers.resolve(layer));
+        needed.addAll(pins.layers());
+        for (var file : present) {
+            if (!needed.contains(file.replaceFirst("\\.layer$", ""))) {
+                SnapshotFiles.deleteTree(layers.resolve(file));
             }
         }
+    }
+
+    /** What a snapshot needs; nothing if it is gone, empty if nobody can tell. */
+    private Optional<Set<String>> namedLayers(SnapshotId id) {
+        try {
+            return Optional.of(
+                    manifest(id).layers().stream()
+                            .map(Manifest.LayerEntry::layer)
+                            .collect(Collectors.toSet()));
+        } catch (SnapshotAbsent _) {
+            return Optional.of(Set.of()); // deleted meanwhile
+        } catch (SnapshotCorrupt e) {
+            // A manifest that is put back from a copy would need its layers again.
+            LOG.atWarn()
+                    .setCause(e)
+                    .addKeyValue("snapshot", id)
+                    .log("no layers are collected while a manifest is damaged");
+            return Optional.empty();
+        }
+    }
+
+    /** A snapshot's memory, whose layers stay until the holder releases them. */
+    MemoryImage pinnedImage(Object holder, Snapshot snapshot) {
+        return pinned(holder, snapshot, snapshot::image, MemoryImage::plan);
+    }
+
+    /** Reads something that names layers, and pins them while the manifest is still in force. */
+    private <T> T pinned(
+            Object holder, Snapshot snapshot, Supplier<T> reading, Function<T, MemoryPlan> planOf) {
+        while (true) {
+            var read = reading.get();
+            var manifest = planOf.apply(read).manifest();
+            pins.pin(holder, manifest.layers().stream().map(Manifest.LayerEntry::layer).toList());
+            if (snapshot.currentManifest().equals(manifest)) {
+                return read;
+            }
+            if (read instanceof MemoryImage stale) {
+                stale.close();
+            }
+        }
+    }
+
+    /** Lets a snapshot read its memory from other layers from now on; the map is written first. */
+    void replaceMemory(SnapshotId id, Manifest manifest, byte[] map) {
+        var before = manifest(id).map();
+        SnapshotFiles.writeSynced(folder(id).resolve(manifest.map()), map);
+        SnapshotFiles.replace(
+                folder(id).resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
+        SnapshotFiles.deleteTree(folder(id).resolve(before));
+    }
+
+    LayerPins pins() {
+        return pins;
+    }
+
+    boolean exists(SnapshotId id) {
+        return Files.exists(folder(id).resolve(SnapshotFiles.MANIFEST));
+    }
+
+    /** Where a snapshot's memory lies now. */
+    MemoryPlan memory(SnapshotId id) {
+        return Snapshot.readMemory(() -> manifest(id), folder(id), plan -> plan);
+    }
+
+    Manifest manifest(SnapshotId id) {
+        return ManifestFile.read(id, folder(id).resolve(SnapshotFiles.MANIFEST));
     }
 
     void publish(SnapshotId id, Path draft) {

@@ -8,7 +8,7 @@ import java.util.zip.CRC32C;
 
 /**
  * The memory a resume touches, as 64 KiB clusters in the order of their first touch. Only a hint:
- * losing it costs time, never correctness. Layout of its file: docs/formats/working-set.md.
+ * losing it costs time, never correctness. Layout of its file: docs/snapshot-format.md.
  */
 public final class WorkingSet {
     /** Size of a cluster. */

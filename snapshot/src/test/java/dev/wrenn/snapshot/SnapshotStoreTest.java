@@ -137,11 +137,7 @@ final class SnapshotStoreTest {
         flipBehindTheBack(layer, LayerFile.HEADER_BYTES + 100);
 
         var disguised = withIdentityOf(snapshot, layer);
-        try (var image =
-                MemoryImage.open(
-                        disguised,
-                        snapshot.disk().resolveSibling(SnapshotFiles.MAP),
-                        store.layerFolder())) {
+        try (var image = MemoryImage.open(disguised, store.layerFolder())) {
             assertThatThrownBy(() -> image.run(1, 1)).isInstanceOf(SnapshotCorrupt.class);
         }
     }
@@ -334,33 +330,22 @@ final class SnapshotStoreTest {
     }
 
     /** A manifest as if the damage had not moved the file's change time. */
-    private static Manifest withIdentityOf(Snapshot snapshot, Path layer) {
-        var m = snapshot.manifest();
-        var entry = m.layers().getFirst();
+    private static MemoryPlan withIdentityOf(Snapshot snapshot, Path layer) {
+        var plan = snapshot.memory();
+        var entry = plan.manifest().layers().getFirst();
         var identity = FileIdentity.of(layer);
-        return new Manifest(
-                m.version(),
-                m.snapshot(),
-                m.parent(),
-                m.createdAt(),
-                m.vmm(),
-                m.vmmVersion(),
-                m.vcpus(),
-                m.memoryBytes(),
-                m.kernel(),
-                m.template(),
-                List.of(
-                        new Manifest.LayerEntry(
-                                entry.layer(),
-                                entry.pages(),
-                                entry.tableCrc(),
-                                identity.modifiedNanos(),
-                                identity.changedNanos())),
-                m.vmStateBytes(),
-                m.vmStateCrc(),
-                m.mapBytes(),
-                m.disk(),
-                m.writtenBytes(),
-                m.attributes());
+        return new MemoryPlan(
+                plan.manifest()
+                        .withMemory(
+                                List.of(
+                                        new Manifest.LayerEntry(
+                                                entry.layer(),
+                                                entry.pages(),
+                                                entry.tableCrc(),
+                                                identity.modifiedNanos(),
+                                                identity.changedNanos())),
+                                plan.manifest().map(),
+                                plan.manifest().mapBytes()),
+                plan.map());
     }
 }

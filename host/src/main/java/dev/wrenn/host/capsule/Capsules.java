@@ -259,14 +259,17 @@ public final class Capsules implements Resource {
         return used;
     }
 
-    /** Deletes the snapshots that neither a capsule nor a template needs any more. */
+    /**
+     * Deletes the snapshots that neither a capsule nor a template needs any more, and does for the
+     * others what their pause left for later.
+     */
     void collect() {
-        if (!garbage) {
-            return;
+        if (garbage) {
+            garbage = false;
+            templates.removeUnusedDisks();
+            machinery.store().collectGarbage(this::roots);
         }
-        garbage = false;
-        templates.removeUnusedDisks();
-        machinery.store().collectGarbage(this::roots);
+        machinery.store().maintain();
     }
 
     /** A run holds the snapshot that its memory is served from by itself. */
