@@ -15,6 +15,7 @@ import dev.wrenn.control.capsule.Templates;
 import dev.wrenn.control.file.FileRoutes;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.ErrorResponse;
+import dev.wrenn.control.http.RefusedRequests;
 import dev.wrenn.control.http.Routes;
 import dev.wrenn.control.process.ExecRoutes;
 import dev.wrenn.control.socket.ExecSockets;
@@ -27,10 +28,13 @@ import io.javalin.config.SizeUnit;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import io.javalin.http.MethodNotAllowedResponse;
+import jakarta.servlet.ServletException;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.UUID;
 import java.util.regex.Pattern;
+import org.eclipse.jetty.http.HttpException;
 
 /** The control plane: wires routes, rules and rows, and serves them. */
 public final class ControlPlane implements Resource {
@@ -38,6 +42,8 @@ public final class ControlPlane implements Resource {
     private static final Pattern REQUEST_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final String REQUEST_ID_HEADER = "X-Request-Id";
     private static final int NOT_FOUND = 404;
+    private static final int UNAVAILABLE = 503;
+    private static final String RETRY_AFTER_SEC = "2";
     private static final long SOCKET_MESSAGE_LIMIT_BYTES = 16L << 20;
     private static final Duration SOCKET_IDLE_LIMIT = Duration.ofMinutes(10);
 
@@ -104,6 +110,8 @@ public final class ControlPlane implements Resource {
         settings.http.generateEtags = false;
         settings.http.maxRequestSize = Long.MAX_VALUE; // each route has its own limit
         settings.jetty.modifyHttpConfiguration(c -> c.setSendServerVersion(false));
+        settings.jetty.modifyServer(s -> s.setErrorHandler(new RefusedRequests()));
+        settings.jetty.modifyServletContextHandler(h -> h.setErrorHandler(new RefusedRequests()));
         settings.jetty.modifyWebSocketServletFactory(f -> {
             f.setMaxTextMessageSize(SOCKET_MESSAGE_LIMIT_BYTES);
             f.setIdleTimeout(SOCKET_IDLE_LIMIT);
@@ -121,15 +129,30 @@ public final class ControlPlane implements Resource {
                                 .result("{\"status\":\"ok\",\"version\":\"" + VERSION + "\"}"));
         routes.exception(
                 MethodNotAllowedResponse.class,
-                (e, ctx) ->
-                        answer(
-                                ctx,
-                                new ErrorResponse(
-                                        ErrorCode.METHOD_NOT_ALLOWED,
-                                        ctx.method() + " is not possible here")));
+                (e, ctx) -> {
+                    ctx.header("Allow", e.getDetails().getOrDefault("availableMethods", ""));
+                    answer(
+                            ctx,
+                            new ErrorResponse(
+                                    ErrorCode.METHOD_NOT_ALLOWED,
+                                    ctx.method() + " is not possible here"));
+                });
         routes.exception(HttpResponseException.class, ControlPlane::answerFramework);
         routes.exception(
+                ServletException.class, (_, ctx) -> answerMalformed(ctx, "the form is malformed"));
+        routes.exception(
+                HttpException.RuntimeException.class,
+                (_, ctx) -> answerMalformed(ctx, "the request is malformed"));
+        routes.exception(
+                IOException.class, (_, ctx) -> answerMalformed(ctx, "the request broke off"));
+        routes.exception(
                 Exception.class, (e, ctx) -> answer(ctx, ErrorResponse.of(e, requestId(ctx))));
+    }
+
+    /** What is left of such a request cannot be told from a next one. */
+    private static void answerMalformed(Context ctx, String how) {
+        ctx.header("Connection", "close");
+        answer(ctx, new ErrorResponse(ErrorCode.INVALID_REQUEST, how + "; nothing was done"));
     }
 
     /** What the web framework refuses by itself gets the same envelope. */
@@ -147,6 +170,9 @@ public final class ControlPlane implements Resource {
         if (ctx.res().isCommitted()) {
             // Too late for a status. Ending the body cleanly would make half an answer look whole.
             throw new IllegalStateException("answer broke off: " + response.message());
+        }
+        if (response.code().status() == UNAVAILABLE) {
+            ctx.header("Retry-After", RETRY_AFTER_SEC);
         }
         ctx.status(response.code().status())
                 .contentType("application/json")

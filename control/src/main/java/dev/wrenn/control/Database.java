@@ -18,7 +18,7 @@ import org.jdbi.v3.core.Jdbi;
 /** Connections to PostgreSQL, with the schema brought up to date. */
 public final class Database implements Resource {
     private static final int CONNECTIONS = 16;
-    private static final int CONNECT_LIMIT_MS = 10_000;
+    private static final int CONNECT_LIMIT_MS = 3_000;
 
     private final HikariDataSource pool;
 

@@ -64,7 +64,7 @@ final class SimFiles {
                     if (!attributes.isRegularFile()) {
                         throw invalid("path '%s' is not a regular file".formatted(shown(p)));
                     }
-                    if (offset > attributes.size()) {
+                    if (offset > 0 && offset >= attributes.size()) {
                         throw invalid(
                                 "path '%s' has only %d bytes"
                                         .formatted(shown(p), attributes.size()));

@@ -103,7 +103,7 @@ class FailPointsTest {
 
             assertThat(state()).isEqualTo(HostState.PAUSING);
 
-            gate.close();
+            gate.open();
             assertThat(pausing.take(Duration.ofSeconds(10)).state()).isEqualTo(HostState.PAUSED);
         }
     }

@@ -2,6 +2,7 @@ package dev.wrenn.control.auth;
 
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.List;
 import java.util.Optional;
 import org.jdbi.v3.core.Jdbi;
 
@@ -32,6 +33,34 @@ final class ApiKeyRows {
                                         Optional.ofNullable(r.getTimestamp(3))
                                                 .map(t -> t.toInstant())))
                         .findOne());
+    }
+
+    List<ApiKey> list(String teamId) {
+        return db.withHandle(h ->
+                h.createQuery(
+                                """
+                                SELECT id, name, key_prefix, created_at, last_used
+                                FROM team_api_keys WHERE team_id = :team
+                                ORDER BY created_at DESC, id
+                                """)
+                        .bind("team", teamId)
+                        .map((r, _) ->
+                                new ApiKey(
+                                        r.getString(1),
+                                        r.getString(2),
+                                        r.getString(3),
+                                        r.getTimestamp(4).toInstant(),
+                                        Optional.ofNullable(r.getTimestamp(5))
+                                                .map(t -> t.toInstant())))
+                        .list());
+    }
+
+    boolean deleteKey(String keyId) {
+        return db.withHandle(h ->
+                h.createUpdate("DELETE FROM team_api_keys WHERE id = :id")
+                        .bind("id", keyId)
+                        .execute())
+                > 0;
     }
 
     void used(String keyId, Instant at) {

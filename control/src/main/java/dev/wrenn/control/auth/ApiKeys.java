@@ -13,6 +13,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Optional;
 import org.jdbi.v3.core.Jdbi;
 
@@ -30,6 +31,7 @@ public final class ApiKeys {
 
     private final ApiKeyRows rows;
     private final InstantSource clock;
+    private final KnownKeys known = new KnownKeys();
 
     /** Over that database. */
     public ApiKeys(Jdbi db, InstantSource clock) {
@@ -49,15 +51,23 @@ public final class ApiKeys {
         if (!key.startsWith(PREFIX) || key.length() > LONGEST_CHARS) {
             throw unauthorized("the API key is not valid; it starts with " + PREFIX);
         }
+        var hash = hash(key);
+        var found = known.get(hash).orElseGet(() -> lookUp(hash));
+        return new Caller(new TeamId(found.teamId()), found.keyId());
+    }
+
+    private ApiKeyRows.Found lookUp(String hash) {
+        long revocations = known.revocations();
         var found =
-                rows.find(hash(key))
+                rows.find(hash)
                         .orElseThrow(() -> unauthorized("the API key is not valid or was revoked"));
         var now = clock.instant();
         if (found.lastUsed().isEmpty()
                 || Duration.between(found.lastUsed().get(), now).compareTo(LAST_USED_STEP) > 0) {
             rows.used(found.keyId(), now);
         }
-        return new Caller(new TeamId(found.teamId()), found.keyId());
+        known.keep(hash, found, revocations);
+        return found;
     }
 
     /** Whether a key is known and good. */
@@ -94,9 +104,27 @@ public final class ApiKeys {
     /** Deletes a team; its keys stop working at once. */
     public void deleteTeam(TeamId team) {
         rows.deleteTeam(team.text(), clock.instant());
+        known.forget(k -> k.teamId().equals(team.text()));
     }
 
-    private TeamId defaultTeam() {
+    /** The keys of a team, newest first. */
+    public List<ApiKey> list(TeamId team) {
+        return rows.list(team.text());
+    }
+
+    /**
+     * Ends a key at once.
+     *
+     * @return whether there was one
+     */
+    public boolean revoke(String keyId) {
+        boolean revoked = rows.deleteKey(keyId);
+        known.forget(k -> k.keyId().equals(keyId));
+        return revoked;
+    }
+
+    /** The team that exists from the start. */
+    public TeamId defaultTeam() {
         return rows.teamBySlug(DEFAULT_SLUG)
                 .map(TeamId::new)
                 .orElseGet(() -> createTeam("Default", DEFAULT_SLUG));

@@ -195,7 +195,8 @@ final class CapsuleRows {
 
     void touched(CapsuleId id, Instant now) {
         db.useHandle(h ->
-                h.createUpdate("UPDATE capsules SET last_active_at = :now WHERE id = :id")
+                h.createUpdate(
+                                "UPDATE capsules SET last_active_at = :now, last_updated = :now WHERE id = :id")
                         .bind("id", id.text())
                         .bind("now", now.atOffset(ZoneOffset.UTC))
                         .execute());

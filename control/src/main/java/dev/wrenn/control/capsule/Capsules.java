@@ -77,7 +77,7 @@ public final class Capsules {
             throw ApiException.invalid(
                     "timeout_sec must be at most " + config.maxTimeoutSec() + "; 0 means never");
         }
-        var environment = body.textMap("envs");
+        var environment = body.variables("envs");
         var now = clock.instant();
         var row =
                 new CapsuleRow(
@@ -117,18 +117,19 @@ public final class Capsules {
     }
 
     private CapsuleRow createOnHost(CapsuleId id, CreateCapsule order, List<String> start) {
+        HostCapsule report;
         try {
-            apply(host.create(order));
-            launch(id, start);
+            report = host.create(order);
         } catch (WrennException e) {
             rows.end(id, Status.ERROR, e.shownMessage(), clock.instant(), ENDED);
             throw e;
         }
+        apply(report); // if the database is gone now, the next comparison does it
+        launch(id, start);
         var row = require(id);
         if (row.status() == Status.STOPPED) {
             host.destroy(id); // destroyed while it was being created: that wins
-            throw new ApiException(
-                    ErrorCode.INVALID_STATE, "capsule " + id + " was destroyed meanwhile");
+            throw destroyedMeanwhile(id);
         }
         return row;
     }
@@ -148,6 +149,11 @@ public final class Capsules {
         }
     }
 
+    private static ApiException destroyedMeanwhile(CapsuleId id) {
+        return new ApiException(
+                ErrorCode.INVALID_STATE, "capsule " + id + " was destroyed meanwhile");
+    }
+
     /** The team's capsules that are not ended, newest first. */
     List<CapsuleRow> list(TeamId team) {
         return rows.listOf(team);
@@ -160,16 +166,24 @@ public final class Capsules {
      *     another team
      */
     public CapsuleRow get(TeamId team, String id) {
-        CapsuleId parsed;
-        try {
-            parsed = new CapsuleId(id);
-        } catch (IllegalArgumentException e) {
-            throw ApiException.invalid("not a capsule id: " + e.getMessage());
-        }
+        var parsed = parse(id);
         return rows.find(parsed)
                 .filter(r -> r.team().equals(team))
                 .orElseThrow(() ->
                         new ApiException(ErrorCode.NOT_FOUND, "there is no capsule " + parsed));
+    }
+
+    /**
+     * Reads an id.
+     *
+     * @throws ApiException INVALID_REQUEST for a malformed one
+     */
+    public static CapsuleId parse(String id) {
+        try {
+            return new CapsuleId(id);
+        } catch (IllegalArgumentException e) {
+            throw ApiException.invalid("not a capsule id: " + e.getMessage());
+        }
     }
 
     /** Pauses a running capsule; returns when its snapshot is durable. */
@@ -186,7 +200,11 @@ public final class Capsules {
 
     private CapsuleRow applied(CapsuleId id, HostCapsule report) {
         apply(report);
-        return require(id);
+        var row = require(id);
+        if (row.status() == Status.STOPPED) {
+            throw destroyedMeanwhile(id);
+        }
+        return row;
     }
 
     /** Destroys a capsule from any state; one that is destroyed already is fine. */
@@ -241,10 +259,21 @@ public final class Capsules {
         return detached(
                 "snapshot " + row.id(),
                 () -> {
-                    var made = templates.create(team, name, row.id(), defaults);
-                    apply(host.describe(row.id()));
+                    var made = templates.create(team, name, row.id(), defaults, overwrite);
+                    applyIfThere(row.id());
                     return made;
                 });
+    }
+
+    /** A capsule that was destroyed since it became a template leaves the template whole. */
+    private void applyIfThere(CapsuleId id) {
+        try {
+            apply(host.describe(id));
+        } catch (WrennException e) {
+            if (e.kind() != Kind.ABSENT) {
+                throw e;
+            }
+        }
     }
 
     /** Takes over what a host says of a capsule; states in between are not shown to clients. */
@@ -288,11 +317,10 @@ public final class Capsules {
         var known = rows.alive();
         var held = new java.util.HashMap<CapsuleId, HostCapsule>();
         host.inventory().forEach(c -> held.put(c.capsule(), c));
+        var generations = new java.util.HashMap<CapsuleId, Long>();
         for (var row : known) {
-            var report = held.get(row.id());
-            if (report != null) {
-                apply(report);
-            } else if (isOrphan(row)) {
+            generations.put(row.id(), row.generation());
+            if (!held.containsKey(row.id()) && isOrphan(row)) {
                 var status = row.status() == Status.PENDING ? Status.ERROR : Status.STOPPED;
                 LOG.atWarn()
                         .addKeyValue("capsule", row.id())
@@ -307,12 +335,17 @@ public final class Capsules {
             }
         }
         for (var report : held.values()) {
+            if (report.generation() <= generations.getOrDefault(report.capsule(), -1L)) {
+                continue; // nothing new
+            }
             var wanted = rows.find(report.capsule());
             if (wanted.isEmpty() || wanted.get().status() == Status.STOPPED) {
                 LOG.atWarn()
                         .addKeyValue("capsule", report.capsule())
                         .log("destroying a capsule that nobody wants");
                 host.destroy(report.capsule());
+            } else {
+                apply(report);
             }
         }
     }

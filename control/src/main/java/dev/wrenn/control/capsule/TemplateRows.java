@@ -7,6 +7,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.mapper.RowMapper;
 
@@ -87,6 +88,8 @@ final class TemplateRows {
      */
     Optional<TemplateId> put(TemplateRow row) {
         return db.inTransaction(h -> {
+            // One at a time for a team: of two who replace one name, the later one replaces.
+            h.execute("SELECT id FROM teams WHERE id = ? FOR UPDATE", row.team().text());
             var old =
                     h.createQuery(
                                     """
@@ -97,25 +100,50 @@ final class TemplateRows {
                             .bind("name", row.name())
                             .mapTo(UUID.class)
                             .findOne();
-            h.createUpdate(
-                            """
-                            INSERT INTO templates (id, team_id, name, type, vcpus,
-                                                   memory_mb, size_bytes, created_at, defaults)
-                            VALUES (:id, :team, :name, :type, :vcpus, :memory, :size, :at,
-                                    :defaults)
-                            """)
-                    .bind("id", row.id().uuid())
-                    .bind("team", row.team().text())
-                    .bind("name", row.name())
-                    .bind("type", row.isSnapshot() ? "snapshot" : "base")
-                    .bind("vcpus", row.vcpus())
-                    .bind("memory", row.memoryMb())
-                    .bind("size", row.sizeBytes())
-                    .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
-                    .bind("defaults", row.defaults().toJson())
-                    .execute();
+            insert(h, row);
             return old.map(TemplateId::new);
         });
+    }
+
+    /**
+     * Stores a template unless the team has one of that name.
+     *
+     * @return whether it was stored
+     */
+    boolean insert(TemplateRow row) {
+        return db.withHandle(h -> insert(h, row));
+    }
+
+    private static boolean insert(Handle h, TemplateRow row) {
+        return h.createUpdate(
+                                """
+                                INSERT INTO templates (id, team_id, name, type, vcpus,
+                                                       memory_mb, size_bytes, created_at,
+                                                       defaults)
+                                VALUES (:id, :team, :name, :type, :vcpus, :memory, :size, :at,
+                                        :defaults)
+                                ON CONFLICT (team_id, name) DO NOTHING
+                                """)
+                        .bind("id", row.id().uuid())
+                        .bind("team", row.team().text())
+                        .bind("name", row.name())
+                        .bind("type", row.isSnapshot() ? "snapshot" : "base")
+                        .bind("vcpus", row.vcpus())
+                        .bind("memory", row.memoryMb())
+                        .bind("size", row.sizeBytes())
+                        .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
+                        .bind("defaults", row.defaults().toJson())
+                        .execute()
+                > 0;
+    }
+
+    boolean isStored(TemplateId id) {
+        return db.withHandle(h ->
+                h.createQuery("SELECT count(*) FROM templates WHERE id = :id")
+                                .bind("id", id.uuid())
+                                .mapTo(Integer.class)
+                                .one()
+                        > 0);
     }
 
     boolean delete(TemplateId id) {

@@ -1,6 +1,7 @@
 package dev.wrenn.control.capsule;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.HostAgent;
@@ -66,15 +67,18 @@ public final class Templates {
                                 name + " is a template of the platform; choose another");
                     }
                     if (!overwrite) {
-                        throw new ApiException(
-                                ErrorCode.TEMPLATE_NAME_TAKEN,
-                                "template " + name + " exists; pass overwrite=true to replace it");
+                        throw taken(name);
                     }
                 });
     }
 
     /** Makes a template of a capsule; one it replaces goes only after the new one is stored. */
-    ObjectNode create(TeamId team, String name, CapsuleId capsule, TemplateDefaults defaults) {
+    ObjectNode create(
+            TeamId team,
+            String name,
+            CapsuleId capsule,
+            TemplateDefaults defaults,
+            boolean overwrite) {
         var id = TemplateId.random();
         HostTemplate made = host.createTemplate(capsule, id);
         var row =
@@ -88,8 +92,35 @@ public final class Templates {
                         made.sizeBytes(),
                         clock.instant(),
                         defaults);
-        rows.put(row).ifPresent(host::deleteTemplate);
+        try {
+            if (overwrite) {
+                rows.put(row).ifPresent(host::deleteTemplate);
+            } else if (!rows.insert(row)) {
+                throw taken(name);
+            }
+        } catch (RuntimeException e) {
+            deleteAfter(e, id);
+            throw e;
+        }
         return json(row);
+    }
+
+    /** Nobody can name a template that has no row. */
+    private void deleteAfter(RuntimeException failure, TemplateId template) {
+        if (rows.isStored(template)) {
+            return; // only the one it replaces could not be removed
+        }
+        try {
+            host.deleteTemplate(template);
+        } catch (WrennException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private static ApiException taken(String name) {
+        return new ApiException(
+                ErrorCode.TEMPLATE_NAME_TAKEN,
+                "template " + name + " exists; pass overwrite=true to replace it");
     }
 
     /** Deletes the team's template; capsules made from it live on. */

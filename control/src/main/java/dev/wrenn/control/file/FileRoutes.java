@@ -71,6 +71,7 @@ public final class FileRoutes {
                         "send multipart/form-data with the fields path and file");
             }
             if (ctx.req().getContentLengthLong() - CHUNK_BYTES > limitBytes) {
+                requests.passOverBody(ctx);
                 throw tooLarge();
             }
             var path = ctx.formParam("path");
@@ -101,6 +102,10 @@ public final class FileRoutes {
     private static void store(GuestSession guest, String path, long offset, UploadedFile file) {
         try (var content = file.content()) {
             guest.write(path, offset, content);
+        } catch (WrennException e) {
+            throw e.kind() == Kind.EXHAUSTED
+                    ? new ApiException(ErrorCode.DISK_FULL, e.shownMessage())
+                    : e;
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "the upload cannot be read", e);
         }
@@ -117,11 +122,12 @@ public final class FileRoutes {
                 ctx,
                 (call, path) -> {
                     long offset = call.body().number("offset").orElse(0);
-                    if (offset < 0) {
-                        throw ApiException.invalid("offset must be 0 or more");
+                    long length = call.body().number("length").orElse(Long.MAX_VALUE);
+                    if (offset < 0 || length < 0) {
+                        throw ApiException.invalid("offset and length must be 0 or more");
                     }
                     try (var content = call.guest().read(path, offset)) {
-                        send(ctx, content);
+                        send(ctx, content, length);
                     } catch (IOException e) {
                         throw new WrennException(
                                 Kind.UNAVAILABLE, "the file could not be read to its end", e);
@@ -129,15 +135,21 @@ public final class FileRoutes {
                 });
     }
 
-    private static void send(Context ctx, FileContent content) throws IOException {
+    private static void send(Context ctx, FileContent content, long most) throws IOException {
         ctx.contentType("application/octet-stream");
-        content.lengthBytes().ifPresent(n -> ctx.res().setContentLengthLong(n));
+        content.lengthBytes().ifPresent(n -> ctx.res().setContentLengthLong(Math.min(n, most)));
         // The plain stream: what is stored is sent as it is.
         var out = ctx.res().getOutputStream();
         var buffer = new byte[CHUNK_BYTES];
-        for (int n = content.bytes().read(buffer); n >= 0; n = content.bytes().read(buffer)) {
+        long left = most;
+        while (left > 0) {
+            int n = content.bytes().read(buffer, 0, (int) Math.min(left, buffer.length));
+            if (n < 0) {
+                return;
+            }
             out.write(buffer, 0, n);
             out.flush();
+            left -= n;
         }
     }
 

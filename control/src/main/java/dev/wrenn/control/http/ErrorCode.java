@@ -29,13 +29,15 @@ public enum ErrorCode {
     /** Our own mistake. */
     INTERNAL_ERROR(500),
     /** The database does not answer. */
-    DB_ERROR(500),
+    DB_ERROR(503),
     /** Stored bytes are damaged. */
     SNAPSHOT_CORRUPT(500),
     /** The host or the guest failed. */
     AGENT_ERROR(502),
     /** The machine is full. */
-    NO_HOSTS_AVAILABLE(503);
+    NO_HOSTS_AVAILABLE(503),
+    /** The capsule's own disk is full. */
+    DISK_FULL(507);
 
     private final int status;
 

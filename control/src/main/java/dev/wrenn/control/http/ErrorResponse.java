@@ -3,6 +3,7 @@ package dev.wrenn.control.http;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import org.jdbi.v3.core.JdbiException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,6 +27,11 @@ public record ErrorResponse(ErrorCode code, String message) {
                 yield new ErrorResponse(codeFor(e.kind()), e.shownMessage());
             }
             case Error e -> throw e;
+            case JdbiException e when FailedRows.isOutage(e) -> {
+                LOG.atError().setCause(e).addKeyValue("request", requestId).log("no database");
+                yield new ErrorResponse(
+                        ErrorCode.DB_ERROR, "the database does not answer; try again soon");
+            }
             default -> {
                 LOG.atError()
                         .setCause(failure)

@@ -6,6 +6,9 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +34,16 @@ public final class JsonBody {
 
     private JsonBody(JsonNode root) {
         this.root = root;
+    }
+
+    /** Parses UTF-8. */
+    public static JsonBody parse(byte[] bytes) {
+        try {
+            return parse(
+                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
+        } catch (CharacterCodingException _) {
+            throw ApiException.invalid("the body is not UTF-8");
+        }
     }
 
     /** Parses a text. */
@@ -120,6 +133,28 @@ public final class JsonBody {
                             texts.put(entry.getKey(), entry.getValue().textValue());
                         }));
         return texts;
+    }
+
+    /** Variables for a process by name; none if absent. */
+    public Map<String, String> variables(String field) {
+        var variables = textMap(field);
+        variables.forEach(JsonBody::requireVariable);
+        return variables;
+    }
+
+    /**
+     * Fails unless a process can have such a variable.
+     *
+     * @throws ApiException INVALID_REQUEST
+     */
+    public static void requireVariable(String name, String value) {
+        if (name.isEmpty() || name.indexOf('=') >= 0 || name.indexOf('\0') >= 0) {
+            throw ApiException.invalid(
+                    "a variable's name must not be empty nor hold '=' or a zero byte");
+        }
+        if (value.indexOf('\0') >= 0) {
+            throw ApiException.invalid("the variable " + name + " holds a zero byte");
+        }
     }
 
     private Optional<JsonNode> present(String field) {

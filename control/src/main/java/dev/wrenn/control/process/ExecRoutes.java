@@ -1,6 +1,8 @@
 package dev.wrenn.control.process;
 
+import dev.wrenn.base.Kind;
 import dev.wrenn.base.Stopwatch;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.guest.ProcessEvent;
 import dev.wrenn.contract.guest.ProcessStart;
@@ -13,12 +15,8 @@ import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
 import dev.wrenn.control.http.Routes;
 import io.javalin.http.Context;
-import java.io.ByteArrayOutputStream;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
 import java.time.Duration;
-import java.util.Base64;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -27,7 +25,6 @@ public final class ExecRoutes {
     private static final int ACCEPTED = 202;
     private static final int NO_CONTENT = 204;
     private static final int DEFAULT_TIMEOUT_SEC = 30;
-    private static final int OUTPUT_LIMIT_BYTES = 64 << 20;
 
     private final Capsules capsules;
     private final Requests requests;
@@ -59,18 +56,18 @@ public final class ExecRoutes {
     }
 
     private static void run(Context ctx, CapsuleRow row, GuestSession session, JsonBody body) {
-        long seconds = body.number("timeout_sec").orElse(0);
-        var limit = Duration.ofSeconds(seconds > 0 ? seconds : DEFAULT_TIMEOUT_SEC);
+        var limit =
+                Limits.of(body.number("timeout_sec").orElse(0))
+                        .orElse(Duration.ofSeconds(DEFAULT_TIMEOUT_SEC));
         var watch = Stopwatch.start();
-        var stdout = new ByteArrayOutputStream();
-        var stderr = new ByteArrayOutputStream();
+        var output = new CapturedOutput();
         int exitCode = -1;
         try (var events = session.start(order(body, Optional.of(limit), Optional.empty()))) {
             for (var event = events.next(); event.isPresent(); event = events.next()) {
                 switch (event.get()) {
                     case ProcessEvent.Started _ -> {}
                     case ProcessEvent.Output(var channel, var bytes) ->
-                            keep(channel == ProcessEvent.Channel.STDOUT ? stdout : stderr, bytes);
+                            output.keep(channel == ProcessEvent.Channel.STDERR, bytes);
                     case ProcessEvent.Ended(int code, var _, boolean timedOut) -> {
                         if (timedOut) {
                             throw new ApiException(
@@ -84,28 +81,18 @@ public final class ExecRoutes {
                 }
             }
         }
-        var json = JsonBody.JSON.createObjectNode();
-        json.put("sandbox_id", row.id().text());
-        json.put("cmd", body.requiredText("cmd"));
-        var out = text(stdout.toByteArray());
-        var err = text(stderr.toByteArray());
-        boolean isText = out.isPresent() && err.isPresent();
-        json.put("stdout", isText ? out.get() : base64(stdout));
-        json.put("stderr", isText ? err.get() : base64(stderr));
-        json.put("exit_code", exitCode);
-        json.put("duration_ms", watch.elapsed().toMillis());
-        json.put("encoding", isText ? "utf-8" : "base64");
-        ctx.contentType("application/json").result(json.toString());
-    }
-
-    private static void keep(ByteArrayOutputStream kept, byte[] bytes) {
-        if (kept.size() + bytes.length > OUTPUT_LIMIT_BYTES) {
-            throw new ApiException(
-                    ErrorCode.TOO_LARGE,
-                    "the command wrote more than %d MiB; stream its output or write it to a file"
-                            .formatted(OUTPUT_LIMIT_BYTES >> 20));
+        ctx.contentType("application/json");
+        try (var json = JsonBody.JSON.createGenerator(ctx.res().getOutputStream())) {
+            json.writeStartObject();
+            json.writeStringField("sandbox_id", row.id().text());
+            json.writeStringField("cmd", body.requiredText("cmd"));
+            output.write(json);
+            json.writeNumberField("exit_code", exitCode);
+            json.writeNumberField("duration_ms", watch.elapsed().toMillis());
+            json.writeEndObject();
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the client left before its answer", e);
         }
-        kept.writeBytes(bytes);
     }
 
     private static void start(Context ctx, CapsuleRow row, GuestSession session, JsonBody body) {
@@ -165,25 +152,12 @@ public final class ExecRoutes {
         return new ProcessStart(
                 body.text("cmd").orElseThrow(() -> ApiException.invalid("cmd must name a program")),
                 body.texts("args"),
-                body.textMap("envs"),
+                body.variables("envs"),
                 body.text("cwd"),
                 Optional.empty(),
                 tag,
                 Optional.empty(),
                 limit,
                 ProcessStart.DEFAULT_DRAIN_GRACE);
-    }
-
-    private static Optional<String> text(byte[] bytes) {
-        try {
-            return Optional.of(
-                    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString());
-        } catch (CharacterCodingException _) {
-            return Optional.empty();
-        }
-    }
-
-    private static String base64(ByteArrayOutputStream bytes) {
-        return Base64.getEncoder().encodeToString(bytes.toByteArray());
     }
 }

@@ -1,6 +1,7 @@
 package dev.wrenn.control.socket;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
@@ -11,7 +12,9 @@ import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.guest.ProcessStream;
 import dev.wrenn.contract.guest.Signal;
 import dev.wrenn.control.http.ApiException;
+import dev.wrenn.control.http.JsonBody;
 import dev.wrenn.control.http.Routes;
+import dev.wrenn.control.process.Limits;
 import dev.wrenn.control.process.Selectors;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -54,8 +57,7 @@ public final class ExecSockets {
 
     private static void start(Conversation conversation, GuestSession guest) {
         var order =
-                conversation
-                        .next(START_LIMIT)
+                Sockets.first(conversation, START_LIMIT)
                         .filter(m -> m.path("type").asText().equals("start"))
                         .orElseThrow(() -> ApiException.invalid("the first message must be start"));
         var encoding = Encoding.parse(order.path("encoding").asText(""));
@@ -139,18 +141,38 @@ public final class ExecSockets {
     /** Ends the process when the client says stop, and the stream when the client leaves. */
     private static void obey(
             Conversation conversation, GuestSession guest, ProcessStream stream, int[] pid) {
-        while (!conversation.hasEnded()) {
+        while (!isOver(conversation)) {
             var message = conversation.next(LISTENING);
             if (message.isEmpty()) {
-                stream.close();
-                return;
+                break;
             }
             if (message.get().path("type").asText().equals("stop") && pid[0] > 0) {
-                var process = new ProcessSelector.ByPid(pid[0]);
-                guest.signal(process, Signal.TERM);
-                if (conversation.next(STOP_GRACE).isEmpty() && !conversation.hasEnded()) {
-                    guest.signal(process, Signal.KILL);
-                }
+                stop(conversation, guest, new ProcessSelector.ByPid(pid[0]));
+            }
+        }
+        stream.close();
+    }
+
+    /** Whether the client left, or the process ended and this thread is not needed any more. */
+    private static boolean isOver(Conversation conversation) {
+        return conversation.hasEnded() || Thread.currentThread().isInterrupted();
+    }
+
+    /** Asks the process to end, and makes it if it does not; its end is told like any other. */
+    private static void stop(
+            Conversation conversation, GuestSession guest, ProcessSelector process) {
+        try {
+            guest.signal(process, Signal.TERM);
+            var grace = Deadline.after(STOP_GRACE);
+            while (!isOver(conversation) && !grace.isPast()) {
+                var _ = conversation.next(grace.left()); // there is nothing left to say
+            }
+            if (!isOver(conversation)) {
+                guest.signal(process, Signal.KILL);
+            }
+        } catch (WrennException e) {
+            if (e.kind() != Kind.ABSENT) { // it has ended meanwhile
+                throw e;
             }
         }
     }
@@ -166,16 +188,16 @@ public final class ExecSockets {
         if (command.isEmpty()) {
             throw ApiException.invalid("cmd must name a program");
         }
-        long seconds = message.path("timeout_sec").asLong(0);
+        var limit = Limits.of(message.path("timeout_sec").asLong(0));
         return new ProcessStart(
                 command,
                 texts(message.path("args")),
-                textMap(message.path("envs")),
+                variables(message.path("envs")),
                 text(message, "cwd"),
                 text(message, "user"),
                 text(message, "tag"),
                 Optional.empty(),
-                seconds > 0 ? Optional.of(Duration.ofSeconds(seconds)) : Optional.empty(),
+                limit,
                 ProcessStart.DEFAULT_DRAIN_GRACE);
     }
 
@@ -189,9 +211,10 @@ public final class ExecSockets {
         return texts;
     }
 
-    static Map<String, String> textMap(JsonNode object) {
+    static Map<String, String> variables(JsonNode object) {
         var texts = new HashMap<String, String>();
         object.properties().forEach(e -> texts.put(e.getKey(), e.getValue().asText()));
+        texts.forEach(JsonBody::requireVariable);
         return texts;
     }
 }

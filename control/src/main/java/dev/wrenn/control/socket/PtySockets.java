@@ -50,8 +50,7 @@ public final class PtySockets {
 
     private static void open(Conversation conversation, GuestSession guest) {
         var first =
-                conversation
-                        .next(START_LIMIT)
+                Sockets.first(conversation, START_LIMIT)
                         .orElseThrow(() ->
                                 ApiException.invalid("the first message must be start or connect"));
         switch (first.path("type").asText()) {
@@ -145,6 +144,9 @@ public final class PtySockets {
             while (!conversation.hasEnded()) {
                 var incoming = conversation.nextOfAny(PING_INTERVAL);
                 if (incoming.isEmpty()) {
+                    if (Thread.currentThread().isInterrupted()) {
+                        return; // the terminal is over and says so itself
+                    }
                     if (!conversation.hasEnded()) {
                         send(Sockets.message("ping"));
                     }
@@ -201,7 +203,7 @@ public final class PtySockets {
             int columns = message.path("cols").asInt();
             int rows = message.path("rows").asInt();
             if (columns > 0 && rows > 0) {
-                guest.resizePty(process, new PtySize(columns, rows));
+                guest.resizePty(process, size(columns, rows));
             }
         }
 
@@ -215,18 +217,26 @@ public final class PtySockets {
         }
     }
 
+    private static PtySize size(int columns, int rows) {
+        try {
+            return new PtySize(columns, rows);
+        } catch (IllegalArgumentException e) {
+            throw ApiException.invalid(String.valueOf(e.getMessage()));
+        }
+    }
+
     private static ProcessStart order(JsonNode message, String tag) {
         int columns = message.path("cols").asInt(0);
         int rows = message.path("rows").asInt(0);
         return new ProcessStart(
                 ExecSockets.text(message, "cmd").orElse("/bin/bash"),
                 ExecSockets.texts(message.path("args")),
-                ExecSockets.textMap(message.path("envs")),
+                ExecSockets.variables(message.path("envs")),
                 ExecSockets.text(message, "cwd"),
                 ExecSockets.text(message, "user"),
                 Optional.of(tag),
                 Optional.of(
-                        new PtySize(
+                        size(
                                 columns > 0 ? columns : DEFAULT_COLUMNS,
                                 rows > 0 ? rows : DEFAULT_ROWS)),
                 Optional.empty(),

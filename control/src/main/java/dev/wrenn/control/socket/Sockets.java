@@ -1,11 +1,13 @@
 package dev.wrenn.control.socket;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.control.auth.ApiKeys;
 import dev.wrenn.control.auth.Caller;
+import dev.wrenn.control.auth.Credentials;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.http.ErrorResponse;
 import dev.wrenn.control.http.JsonBody;
@@ -17,6 +19,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 
 /**
  * What all WebSocket routes share: who calls, which capsule, and how a conversation ends.
@@ -27,6 +30,7 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 public final class Sockets {
     private static final Duration AUTHENTICATION_LIMIT = Duration.ofSeconds(5);
+    private static final Duration PING_INTERVAL = Duration.ofSeconds(60); // below the idle limit
 
     private final ApiKeys keys;
     private final Capsules capsules;
@@ -49,10 +53,11 @@ public final class Sockets {
         routes.socket(
                 path,
                 ctx -> {
-                    var shown = Optional.ofNullable(ctx.header("X-API-Key"));
+                    var shown = Credentials.shown(ctx::header);
                     if (shown.isPresent()) {
                         keys.authenticate(shown);
                     }
+                    var _ = Capsules.parse(ctx.pathParam("id"));
                 },
                 ws -> listen(ws, talk));
     }
@@ -60,6 +65,7 @@ public final class Sockets {
     private void listen(WsConfig ws, Talk talk) {
         ws.onConnect(ctx -> {
             var conversation = new Conversation(ctx.session);
+            ctx.enableAutomaticPings(PING_INTERVAL.toSeconds(), TimeUnit.SECONDS);
             open.put(ctx.sessionId(), conversation);
             Forks.background(
                     "socket-" + ctx.sessionId(),
@@ -101,14 +107,14 @@ public final class Sockets {
                 capsules.touched(row.id());
             }
             conversation.close("");
-        } catch (WrennException e) {
+        } catch (RuntimeException e) {
             if (!conversation.hasEnded()) {
                 refuse(conversation, e);
             }
         }
     }
 
-    private void refuse(Conversation conversation, WrennException failure) {
+    private static void refuse(Conversation conversation, RuntimeException failure) {
         var shown = ErrorResponse.of(failure, UUID.randomUUID().toString());
         try {
             conversation.send(message("error").put("data", shown.message()).put("fatal", true));
@@ -119,16 +125,28 @@ public final class Sockets {
     }
 
     private Caller caller(Conversation conversation, WsContext ctx) {
-        var shown = Optional.ofNullable(ctx.header("X-API-Key"));
+        var shown = Credentials.shown(ctx::header);
         if (shown.isPresent()) {
             return keys.authenticate(shown);
         }
         var token =
                 conversation
                         .next(AUTHENTICATION_LIMIT)
-                        .filter(m -> m.path("type").asText().equals("auth"))
+                        .filter(Sockets::isAuthentication)
                         .map(m -> m.path("token").asText());
         return keys.authenticate(token);
+    }
+
+    /** The first message that is no (second) authentication. */
+    static Optional<JsonNode> first(Conversation conversation, Duration limit) {
+        var message = conversation.next(limit);
+        return message.filter(Sockets::isAuthentication).isPresent()
+                ? conversation.next(limit)
+                : message;
+    }
+
+    private static boolean isAuthentication(JsonNode message) {
+        return message.path("type").asText().equals("auth");
     }
 
     static ObjectNode message(String type) {
