@@ -129,7 +129,7 @@ exec_java() {
         -XX:+ExitOnOutOfMemoryError
         # Standard output is for results.
         -XX:+DisplayVMOutputToStderr -Xlog:disable -Xlog:all=error:stderr
-        "-Dwrenn.guest-files=${guest_dist:-}"
+        "-Dwrenn.guest-files=${guest_dist:-}" "-Dwrenn.checkout=$root"
     )
     if [ -e "$archive" ]; then
         options+=("-XX:SharedArchiveFile=$archive")

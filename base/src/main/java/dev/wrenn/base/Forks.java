@@ -34,6 +34,21 @@ public final class Forks implements Resource {
         }
 
         /**
+         * Waits until the child has ended, however, and leaves its result to {@link #take} or to
+         * the end of the block.
+         *
+         * @return whether it ended within the limit
+         */
+        public boolean await(Duration limit) {
+            try {
+                return thread.join(limit);
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+                return false;
+            }
+        }
+
+        /**
          * Waits for the child and hands its result to the caller, who owns it from now on.
          *
          * @throws DeadlinePassed if it takes longer than the limit

@@ -18,6 +18,7 @@ import dev.wrenn.disk.DataVolume;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.host.capsule.Machinery;
+import dev.wrenn.host.capsule.Step;
 import dev.wrenn.host.capsule.Templates;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
@@ -47,19 +48,16 @@ import org.eclipse.jetty.client.HttpClient;
 public final class Host implements HostAgent, Resource {
     private static final Path RUN_ROOT = Path.of("/run/wrenn");
 
-    private final Machinery machinery;
     private final Templates templates;
     private final Capsules capsules;
     private final HostDescription description;
     private final UndoStack teardown;
 
     private Host(
-            Machinery machinery,
             Templates templates,
             Capsules capsules,
             HostDescription description,
             UndoStack teardown) {
-        this.machinery = machinery;
         this.templates = templates;
         this.capsules = capsules;
         this.description = description;
@@ -72,15 +70,19 @@ public final class Host implements HostAgent, Resource {
      * called again.
      */
     public static Host open(HostConfig config, Progress progress) {
+        return open(config, progress, Step.Observer.NONE);
+    }
+
+    /** The same, told of every step, so that it can be made to fail or be killed at each. */
+    static Host open(HostConfig config, Progress progress, Step.Observer steps) {
         try (var undo = new UndoStack()) {
             var folder = realPath(config.dataFolder());
             var prefix = prefixOf(folder);
+            var runs = RUN_ROOT.resolve(prefix).resolve("r");
             var volume =
-                    undo.hold(
-                            DataVolume.open(
-                                    folder,
-                                    config.volumeSize(),
-                                    text -> progress.start(text, 0).done()));
+                    DataVolume.open(
+                            folder, config.volumeSize(), text -> progress.start(text, 0).done());
+            undo.undo(() -> leave(volume, runs));
             var disks = volume.disks();
             var images = GuestImages.prepare(folder, config.agent(), progress);
             var baseDisks = new BaseDisks(folderIn(volume.root(), "images"), disks);
@@ -90,11 +92,12 @@ public final class Host implements HostAgent, Resource {
                                     images.minimalRootFs().getFileName().toString(),
                                     images.minimalRootFs()));
             var store = new SnapshotStore(volume.root().resolve(SnapshotStore.FOLDER));
-            var journal =
-                    new Journal(folder.resolve("journal"), RUN_ROOT.resolve(prefix).resolve("r"));
-            var slots = undo.hold(openSlots(config, prefix));
+            var journal = new Journal(folder.resolve("journal"), runs);
+            var slots = openSlots(config, prefix);
+            undo.undo(() -> leave(slots, runs));
             var http = undo.hold(startClient());
             var selection = VmmSelection.choose(config.shim());
+            undo.hold(selection.vmm());
             var pager = new Pager(PagerConfig.DEFAULTS);
             var machinery =
                     new Machinery(
@@ -110,16 +113,13 @@ public final class Host implements HostAgent, Resource {
                             http.client(),
                             InstantSource.system(),
                             bootId(),
-                            folderIn(volume.root(), "disks"));
+                            folderIn(volume.root(), "disks"),
+                            steps);
             var templates = new Templates(machinery);
             var capsules = undo.hold(new Capsules(machinery, templates));
             slots.retainOnly(capsules.usedSlots());
             return new Host(
-                    machinery,
-                    templates,
-                    capsules,
-                    describe(selection, volume.root()),
-                    undo.handOver());
+                    templates, capsules, describe(selection, volume.root()), undo.handOver());
         }
     }
 
@@ -221,11 +221,36 @@ public final class Host implements HostAgent, Resource {
     /** Stops; a VM that could not be paused before goes on and is found again by the next start. */
     @Override
     public void close() {
-        if (capsules.anyRunning()) {
-            capsules.close();
-            machinery.slots().detach();
+        teardown.close();
+    }
+
+    /**
+     * Run folders are removed last of all that a run holds: as long as there is one, a VM may
+     * depend on its slot and its disk, and the next start decides what becomes of it. That also
+     * goes for a start that fails half way.
+     */
+    private static void leave(SlotPool slots, Path runs) {
+        if (isEmpty(runs)) {
+            slots.close();
         } else {
-            teardown.close();
+            slots.detach();
+        }
+    }
+
+    private static void leave(DataVolume volume, Path runs) {
+        if (isEmpty(runs)) {
+            volume.close();
+        }
+    }
+
+    private static boolean isEmpty(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            return true;
+        }
+        try (var entries = Files.list(folder)) {
+            return entries.findAny().isEmpty();
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot list the run folders", e);
         }
     }
 

@@ -11,32 +11,23 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ProcessDefaults;
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Templates that are disks, on real VMs. */
 @Tag("vm")
+@ExtendWith(LabExtension.class)
 class TemplateVmTest {
-    @TempDir static Path folder;
-
     private static HostLab lab;
 
     @BeforeAll
-    static void open() throws IOException {
-        lab = HostLab.open(folder);
-    }
-
-    @AfterAll
-    static void close() {
-        lab.close();
+    static void open(HostLab shared) {
+        lab = shared;
     }
 
     private static TemplateId templateWith(String script) {

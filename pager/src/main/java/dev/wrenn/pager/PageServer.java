@@ -125,24 +125,31 @@ public final class PageServer implements Resource {
         }
         try (var connection = met.get()) {
             connected.complete(connection);
+            failure = failureOf(connection);
+            isStopping = true;
+            var cause = failure;
+            if (cause != null) {
+                LOG.atError().setCause(cause).addKeyValue("vm", name).log("page server failed");
+                onFailure.accept(cause);
+            }
+        }
+    }
+
+    /** Serves to the end; null if that is one of the usual ends. */
+    private @Nullable WrennException failureOf(Connection connection) {
+        try {
             if (source.isPresent() && connection.uffd().isPresent()) {
                 serve(connection, connection.uffd().get(), source.get());
             } else {
                 awaitEnd(connection);
             }
+            return null;
         } catch (WrennException e) {
-            failure = e;
+            return e;
         } catch (RuntimeException | Error e) {
             // Whatever it was, a VM whose faults nobody answers must not linger. An InternalError
-            // is
-            // how the JVM reports a layer file that was cut short under its mapping.
-            failure = new WrennException(Kind.BUG, "serving pages of " + name + " failed", e);
-        }
-        isStopping = true;
-        var cause = failure;
-        if (cause != null) {
-            LOG.atError().setCause(cause).addKeyValue("vm", name).log("page server failed");
-            onFailure.accept(cause);
+            // is how the JVM reports a layer file that was cut short under its mapping.
+            return new WrennException(Kind.BUG, "serving pages of " + name + " failed", e);
         }
     }
 
@@ -202,6 +209,14 @@ public final class PageServer implements Resource {
     /** The VMM's process; only after it has connected. */
     public long vmmPid() {
         return connection(Deadline.after(Duration.ZERO)).pid();
+    }
+
+    /**
+     * Ends the VMM, whose threads may wait for pages that nobody will bring; only for whoever is
+     * told of the failure, while being told.
+     */
+    public void endVmm() {
+        connection(Deadline.after(Duration.ZERO)).process().kill();
     }
 
     /** Whether serving ended because of a failure. */

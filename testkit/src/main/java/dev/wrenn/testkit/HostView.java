@@ -28,44 +28,53 @@ public final class HostView {
     private static final Pattern NUMBERED = Pattern.compile("(socket|pipe|net|mnt):\\[\\d+]");
     private static final Pattern VMM = Pattern.compile("(qemu-system-.*|firecracker.*|jailer.*)");
 
+    private static final Pattern NUMBER = Pattern.compile("^[0-9]+(?= )|(?<=-)[0-9]+(?= |$)");
+
     private final Set<Part> parts;
     private final List<Path> roots;
     private final String mark;
+    private final boolean numbersAlike;
 
-    private HostView(Set<Part> parts, List<Path> roots, String mark) {
+    private HostView(Set<Part> parts, List<Path> roots, String mark, boolean numbersAlike) {
         this.parts = parts;
         this.roots = roots;
         this.mark = mark;
+        this.numbersAlike = numbersAlike;
     }
 
     static HostView ofTheMachine() {
         var parts = EnumSet.allOf(Part.class);
         parts.removeAll(EnumSet.of(Part.FILES, Part.DESCRIPTORS, Part.THREADS));
-        return new HostView(parts, List.of(), "");
+        return new HostView(parts, List.of(), "", false);
     }
 
     /** Only what has the mark in its name; descriptors, threads and files are not filtered. */
     public HostView marked(String newMark) {
-        return new HostView(parts, roots, newMark);
+        return new HostView(parts, roots, newMark, numbersAlike);
+    }
+
+    /** It counts how many slots and processes there are, but not which numbers they have. */
+    public HostView numbersAlike() {
+        return new HostView(parts, roots, mark, true);
     }
 
     /** Also all files under that folder. */
     public HostView under(Path root) {
         var more = new ArrayList<>(roots);
         more.add(root);
-        return new HostView(with(parts, Part.FILES), more, mark);
+        return new HostView(with(parts, Part.FILES), more, mark, numbersAlike);
     }
 
     /** Also the descriptors or threads of this process. */
     public HostView and(Part part) {
-        return new HostView(with(parts, part), roots, mark);
+        return new HostView(with(parts, part), roots, mark, numbersAlike);
     }
 
     /** Without that part. */
     public HostView except(Part part) {
         var fewer = EnumSet.copyOf(parts);
         fewer.remove(part);
-        return new HostView(fewer, roots, mark);
+        return new HostView(fewer, roots, mark, numbersAlike);
     }
 
     private static Set<Part> with(Set<Part> parts, Part part) {
@@ -99,7 +108,10 @@ public final class HostView {
         var counts = new TreeMap<String, Integer>();
         for (var thing : look(part)) {
             if (isOurs || thing.contains(mark)) {
-                counts.merge(thing, 1, Integer::sum);
+                counts.merge(
+                        numbersAlike && !isOurs ? NUMBER.matcher(thing).replaceAll("N") : thing,
+                        1,
+                        Integer::sum);
             }
         }
         return counts;

@@ -6,7 +6,6 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
-import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.Journal.Durability;
@@ -25,7 +24,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,46 +38,16 @@ import org.slf4j.LoggerFactory;
  */
 final class Adoption {
     private static final Logger LOG = LoggerFactory.getLogger(Adoption.class);
-    private static final Duration ADOPT_LIMIT = Duration.ofSeconds(10);
     private static final Duration KILL_LIMIT = Duration.ofSeconds(10);
 
     private final Machinery machinery;
-    private final List<WrennException> losses = new ArrayList<>();
 
     Adoption(Machinery machinery) {
         this.machinery = machinery;
     }
 
-    /**
-     * A capsule as it was found.
-     *
-     * @param onLoss where to report if its VM is lost later; filled in by {@link #watch}
-     */
-    record Found(CapsuleRecord record, CapsuleState state, LateListener onLoss) {
-        void watch(Consumer<WrennException> listener) {
-            onLoss.attach(listener);
-        }
-    }
-
-    /** Holds a loss that is reported before there is a driver to tell. */
-    static final class LateListener implements ResumePath.LossListener {
-        private Optional<Consumer<WrennException>> listener = Optional.empty();
-        private Optional<WrennException> early = Optional.empty();
-
-        @Override
-        public synchronized void accept(WrennException loss) {
-            if (listener.isPresent()) {
-                listener.get().accept(loss);
-            } else {
-                early = Optional.of(loss);
-            }
-        }
-
-        synchronized void attach(Consumer<WrennException> target) {
-            listener = Optional.of(target);
-            early.ifPresent(target);
-        }
-    }
+    /** A capsule as it was found. */
+    record Found(CapsuleRecord record, CapsuleState state) {}
 
     List<Found> takeStock() {
         var found = new ArrayList<Found>();
@@ -90,35 +59,40 @@ final class Adoption {
                 machinery.journal().forget(record.capsule());
                 continue;
             }
-            var listener = new LateListener();
-            var adopted =
-                    run.filter(this::isWorthAdopting).flatMap(r -> adopt(record, r, listener));
+            var adopted = run.filter(this::isWorthAdopting).flatMap(r -> adopt(record, r));
             if (adopted.isPresent()) {
                 keptRuns.add(record.capsule());
                 found.add(
                         new Found(
-                                asRunning(record),
-                                new CapsuleState.Running(adopted.get()),
-                                listener));
+                                asRunning(record, adopted.get()),
+                                new CapsuleState.Running(adopted.get())));
                 continue;
             }
             run.ifPresent(this::endProcess);
-            settle(record, run.isPresent()).ifPresent(r -> found.add(asFound(r, listener)));
+            settle(record, run.isPresent()).ifPresent(r -> found.add(asFound(r)));
         }
         removeLeftovers(keptRuns);
         return found;
     }
 
-    private static Found asFound(CapsuleRecord record, LateListener listener) {
+    private static Found asFound(CapsuleRecord record) {
         var state =
                 record.stage() == Stage.FAILED
                         ? new CapsuleState.Failed()
                         : new CapsuleState.Paused();
-        return new Found(record, state, listener);
+        return new Found(record, state);
     }
 
-    private static CapsuleRecord asRunning(CapsuleRecord record) {
-        return record.stage() == Stage.RUNNING ? record : record.to(Stage.RUNNING, "");
+    /** A host agent that was killed right after a start had not written it down for good. */
+    private CapsuleRecord asRunning(CapsuleRecord record, RunningCapsule run) {
+        if (record.stage() == Stage.RUNNING) {
+            return record;
+        }
+        var started =
+                record.started(
+                        machinery.clock().millis(), run.slot().hostAddress().getHostAddress());
+        machinery.journal().write(started, Durability.SYNCED);
+        return started;
     }
 
     /** Where a capsule without a VM stands; empty if nothing of it was ever promised. */
@@ -160,9 +134,9 @@ final class Adoption {
         return run.worthAdopting() && identity(run).isAlive();
     }
 
-    private Optional<RunningCapsule> adopt(
-            CapsuleRecord record, RunRecord run, ResumePath.LossListener onLoss) {
-        var deadline = Deadline.after(ADOPT_LIMIT);
+    private Optional<RunningCapsule> adopt(CapsuleRecord record, RunRecord run) {
+        var deadline = Deadline.after(machinery.config().startLimit());
+        var loss = new Loss();
         try (var undo = new UndoStack()) {
             var name = record.capsule();
             undo.undo(() -> ResumePath.deleteFolder(machinery.journal().runFolder(name)));
@@ -185,7 +159,10 @@ final class Adoption {
                                             r.hostAddress(), r.sizeBytes(), r.offsetBytes()))
                             .toList();
             var pages =
-                    undo.hold(machinery.pager().adopt(name, identity(run), regions, image, onLoss));
+                    undo.hold(
+                            machinery
+                                    .pager()
+                                    .adopt(name, identity(run), regions, image, loss::report));
             var vm =
                     undo.hold(
                             machinery
@@ -194,14 +171,9 @@ final class Adoption {
                                     .orElseThrow(() ->
                                             CapsuleRefusal.gone(name, "ended by its machine")));
             vm.resume(deadline); // a pause may have been cut short with the vCPUs stopped
-            vm.onEnd(end -> onLoss.accept(CapsuleRefusal.lost(name, end)));
+            vm.onEnd(end -> loss.report(CapsuleRefusal.lost(name, end)));
             var guest =
-                    new GuestAgent(
-                            machinery.http(),
-                            slot.slot().hostAddress(),
-                            GuestAgent.PORT,
-                            identity(run),
-                            new Secret(record.agentAccess()));
+                    machinery.guest(slot.slot(), identity(run), new Secret(record.agentAccess()));
             LOG.atInfo().addKeyValue("capsule", name).log("running capsule adopted");
             return Optional.of(
                     RunningCapsule.of(
@@ -214,9 +186,9 @@ final class Adoption {
                             guest,
                             run,
                             new Activity(machinery.clock()),
+                            loss,
                             undo.handOver()));
         } catch (WrennException e) {
-            losses.add(e);
             LOG.atError()
                     .setCause(e)
                     .addKeyValue("capsule", record.capsule())
@@ -230,16 +202,31 @@ final class Adoption {
         if (run.pid() == 0 || !process.isAlive()) {
             return;
         }
-        try (var pidfd = Pidfd.open(process.pid())) {
-            if (process.isAlive()) { // still the same process now that we hold it
-                pidfd.kill();
-                pidfd.awaitExit(Deadline.after(KILL_LIMIT));
-            }
+        if (kill(run.pid(), process::isAlive)) {
+            LOG.atWarn()
+                    .addKeyValue("capsule", run.capsule())
+                    .addKeyValue("pid", run.pid())
+                    .log("ended a VM that belongs to nobody");
         }
-        LOG.atWarn()
-                .addKeyValue("capsule", run.capsule())
-                .addKeyValue("pid", run.pid())
-                .log("ended a VM that belongs to nobody");
+    }
+
+    /** Ends a process if it still is the one that is meant once we have a handle on it. */
+    private static boolean kill(long pid, BooleanSupplier isMeant) {
+        try (var pidfd = Pidfd.open(pid)) {
+            if (!isMeant.getAsBoolean()) {
+                return false;
+            }
+            pidfd.kill();
+            if (!pidfd.awaitExit(Deadline.after(KILL_LIMIT))) {
+                LOG.atError().addKeyValue("pid", pid).log("a killed VM does not end");
+            }
+            return true;
+        } catch (LinuxException e) {
+            if (e.kind() == Kind.ABSENT) {
+                return false; // it ended by itself
+            }
+            throw e;
+        }
     }
 
     /** Frees run folders, disks and VMs that no capsule owns: boots and resumes that were cut. */
@@ -268,23 +255,19 @@ final class Adoption {
      */
     private static void endProcessesIn(Path runFolder) {
         ProcessHandle.allProcesses()
-                .filter(p -> commandLine(p.pid()).contains(runFolder + "/"))
-                .forEach(p -> {
-                    try (var pidfd = Pidfd.open(p.pid())) {
-                        // Looked at again now that we hold it: the number may be new.
-                        if (commandLine(p.pid()).contains(runFolder + "/")) {
-                            pidfd.kill();
-                            pidfd.awaitExit(Deadline.after(KILL_LIMIT));
-                            LOG.atWarn()
-                                    .addKeyValue("pid", p.pid())
-                                    .log("ended a VM that belongs to nobody");
-                        }
-                    } catch (LinuxException e) {
-                        if (e.kind() != Kind.ABSENT) {
-                            throw e;
-                        }
+                .map(ProcessHandle::pid)
+                .filter(pid -> worksIn(runFolder, pid))
+                .forEach(pid -> {
+                    if (kill(pid, () -> worksIn(runFolder, pid))) {
+                        LOG.atWarn()
+                                .addKeyValue("pid", pid)
+                                .log("ended a VM that belongs to nobody");
                     }
                 });
+    }
+
+    private static boolean worksIn(Path runFolder, long pid) {
+        return commandLine(pid).contains(runFolder + "/");
     }
 
     private static String commandLine(long pid) {

@@ -2,8 +2,6 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
-import dev.wrenn.base.Kind;
-import dev.wrenn.base.Loop;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
@@ -18,11 +16,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,7 +32,6 @@ import org.slf4j.LoggerFactory;
  */
 final class CapsuleDriver implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(CapsuleDriver.class);
-    private static final int WAITING_LIMIT = 32;
     private static final Duration FIRST_RETRY = Duration.ofSeconds(5);
     private static final Duration LAST_RETRY = Duration.ofMinutes(5);
     private static final Duration RECORDING = Duration.ofSeconds(2);
@@ -46,12 +41,11 @@ final class CapsuleDriver implements Resource {
     private final ResumePath resumePath;
     private final PausePath pausePath;
     private final Reports reports;
-    private final BlockingQueue<Operation> waiting = new ArrayBlockingQueue<>(WAITING_LIMIT);
-    private final Loop thread;
+    private final Operations operations;
     private volatile CapsuleState state;
     private volatile CapsuleRecord record;
     private volatile Measurements measured = Measurements.NONE;
-    private volatile boolean stopped;
+    private volatile boolean givenUp; // by whoever asks for the end, read by a create
     private Duration retryAfter = FIRST_RETRY; // driver thread only
     private volatile Instant expiryNotBefore = Instant.EPOCH;
     private volatile boolean expiryAsked;
@@ -62,10 +56,10 @@ final class CapsuleDriver implements Resource {
 
         /** A snapshot lost its last use by this capsule. */
         void released(SnapshotId snapshot);
-    }
 
-    /** One asked-for change; its work runs on the driver's thread. */
-    private record Operation(String name, Runnable work, CompletableFuture<HostCapsule> done) {}
+        /** The capsule is gone; nothing more comes from this driver. */
+        void ended(CapsuleDriver driver);
+    }
 
     CapsuleDriver(
             CapsuleId id,
@@ -80,17 +74,19 @@ final class CapsuleDriver implements Resource {
         this.pausePath = new PausePath(machinery);
         this.record = record;
         this.state = state;
-        this.thread = Loop.once("capsule-" + id, this::drive);
+        this.operations = new Operations(id.text());
+        if (state instanceof CapsuleState.Running(var run)) {
+            watch(run);
+        }
     }
 
     /**
-     * Starts the VM from the template's snapshot; on failure the capsule is gone.
+     * Starts the VM from a template; on failure the capsule is gone.
      *
-     * @param bootMillis what the boot behind that snapshot took, 0 if nobody knows
+     * @param source what it starts from, asked on the driver's thread because it may take a boot
      */
-    HostCapsule create(SnapshotId from, Secret authority, long bootMillis) {
-        measured = measured.booted(bootMillis);
-        return call("create", () -> createNow(from, authority));
+    HostCapsule create(Supplier<Templates.Start> source) {
+        return call("create", () -> createNow(source));
     }
 
     HostCapsule pause(String why) {
@@ -101,8 +97,27 @@ final class CapsuleDriver implements Resource {
         return call("resume", this::resumeNow);
     }
 
-    HostCapsule destroy() {
-        return call("destroy", this::destroyNow);
+    /** Gives the capsule up; one that is gone already is fine. */
+    void destroy() {
+        givenUp = true;
+        try {
+            call("destroy", this::destroyNow);
+        } catch (CapsuleRefusal e) {
+            if (!(state instanceof CapsuleState.Destroyed)) {
+                throw e;
+            }
+        }
+    }
+
+    /** Pauses the capsule if it runs once all that was asked before is done. */
+    HostCapsule pauseIfRunning(String why) {
+        return call(
+                "pause",
+                () -> {
+                    if (state instanceof CapsuleState.Running) {
+                        pauseNow(why);
+                    }
+                });
     }
 
     /**
@@ -149,35 +164,11 @@ final class CapsuleDriver implements Resource {
             return;
         }
         expiryAsked = true;
-        var _ = submit("expire", () -> expireNow(run, limit));
+        operations.add("expire", () -> expireNow(run, limit));
     }
 
     HostCapsule report() {
-        var now = record;
-        var lastActive =
-                state instanceof CapsuleState.Running(var run)
-                        ? run.activity().last()
-                        : Instant.ofEpochMilli(now.startedAtMillis());
-        return new HostCapsule(
-                id,
-                now.generation(),
-                state.toHostState(),
-                now.vcpus(),
-                now.memoryMb(),
-                now.hostAddress(),
-                Instant.ofEpochMilli(now.startedAtMillis()),
-                lastActive,
-                measured.and(
-                        Map.of(
-                                "kernel_version",
-                                machinery.images().kernelVersion(),
-                                "vmm_version",
-                                machinery.vmm().version(),
-                                "agent_version",
-                                HostConfig.VERSION,
-                                "guest_agent_version",
-                                HostConfig.VERSION)),
-                now.reason());
+        return machinery.report(record, state, measured);
     }
 
     CapsuleRecord record() {
@@ -188,25 +179,50 @@ final class CapsuleDriver implements Resource {
         return state;
     }
 
-    /** Told by the VM or the pager that a run is lost. */
-    void lost(WrennException why) {
-        var _ = submit("lose VM", () -> loseNow(why));
+    private void watch(RunningCapsule run) {
+        run.loss().onReport(why -> operations.add("lose VM", () -> loseNow(run, why)));
     }
 
     // ---- operations, on the driver's thread ----
 
-    private void createNow(SnapshotId from, Secret authority) {
+    private void createNow(Supplier<Templates.Start> source) {
         if (!(state instanceof CapsuleState.Creating)) {
             throw CapsuleRefusal.wrongState(id, state, "create");
         }
         try {
-            become(new CapsuleState.Running(start(from, authority)));
+            var from = source.get();
+            if (givenUp) {
+                throw CapsuleRefusal.gone(id.text(), "destroyed");
+            }
+            record = record.shaped(from.vcpus(), from.memoryMb());
+            measured = measured.booted(from.bootMillis());
+            machinery.journal().write(record, Durability.BUFFERED);
+            nowRunning(start(from.snapshot(), from.token()));
         } catch (RuntimeException e) {
-            become(new CapsuleState.Destroyed());
-            machinery.journal().forget(id.text());
-            stopped = true;
+            endAfter(e);
             throw e;
         }
+    }
+
+    /** Of a capsule that was never made nothing remains. */
+    private void endAfter(RuntimeException failure) {
+        try {
+            machinery.journal().forget(id.text());
+        } catch (WrennException e) {
+            failure.addSuppressed(e); // the next start forgets it
+        }
+        ended();
+    }
+
+    private void ended() {
+        operations.end();
+        become(new CapsuleState.Destroyed());
+        reports.ended(this);
+    }
+
+    private void nowRunning(RunningCapsule run) {
+        become(new CapsuleState.Running(run));
+        watch(run);
     }
 
     private void resumeNow() {
@@ -215,8 +231,7 @@ final class CapsuleDriver implements Resource {
         }
         become(new CapsuleState.Resuming());
         try {
-            var run = start(new SnapshotId(record.snapshot()), new Secret(record.agentAccess()));
-            become(new CapsuleState.Running(run));
+            nowRunning(start(new SnapshotId(record.snapshot()), new Secret(record.agentAccess())));
         } catch (RuntimeException e) {
             become(new CapsuleState.Paused());
             throw e;
@@ -235,9 +250,7 @@ final class CapsuleDriver implements Resource {
                         machinery.clock());
         var run =
                 resumePath.start(
-                        new StartOrder(id.text(), from, init, authority),
-                        this::lost,
-                        Deadline.after(limit));
+                        new StartOrder(id.text(), from, init, authority), Deadline.after(limit));
         record =
                 record.started(
                         machinery.clock().millis(), run.slot().hostAddress().getHostAddress());
@@ -253,49 +266,63 @@ final class CapsuleDriver implements Resource {
             throw CapsuleRefusal.wrongState(id, state, "pause");
         }
         become(new CapsuleState.Pausing(run));
+        var before = record.snapshot();
         try {
             var deadline = Deadline.after(machinery.config().pauseLimit());
             var snapshot = pausePath.save(run, facts(), deadline);
-            try {
-                var before = record.snapshot();
-                var saved = record.saved(snapshot.id().toString(), why);
-                machinery.journal().write(saved, Durability.SYNCED);
-                record = saved;
-                machinery.store().settled(snapshot.id());
-                measured = measured.saved(snapshot.writtenBytes());
-                // From here on the capsule is safe; the VM is not needed any more.
-                run.endSessions(CapsuleRefusal.gone(id.text(), "paused"));
-                closeLogged(run, "pause");
-                become(new CapsuleState.Paused());
-                if (!before.isEmpty()) {
-                    reports.released(new SnapshotId(before));
-                }
-            } catch (RuntimeException e) {
-                if (!(state instanceof CapsuleState.Paused)) {
-                    machinery.store().delete(snapshot.id());
-                    pausePath.thaw(run, e);
-                }
-                throw e;
-            }
+            commit(run, snapshot.id(), why);
+            measured = measured.saved(snapshot.writtenBytes());
         } catch (RuntimeException e) {
-            if (state instanceof CapsuleState.Pausing) {
-                become(new CapsuleState.Running(run));
-            }
+            become(new CapsuleState.Running(run));
+            throw e;
+        }
+        // From here on the capsule is safe; the VM is not needed any more.
+        end(run, CapsuleRefusal.gone(id.text(), "paused"), "pause");
+        become(new CapsuleState.Paused());
+        if (!before.isEmpty()) {
+            reports.released(new SnapshotId(before));
+        }
+    }
+
+    /** Makes the snapshot what the capsule is; else lets the VM run on. */
+    private void commit(RunningCapsule run, SnapshotId snapshot, String why) {
+        var saved = record.saved(snapshot.text(), why);
+        try {
+            machinery.steps().before(PauseStep.JOURNAL);
+            machinery.journal().write(saved, Durability.SYNCED);
+            record = saved;
+            machinery.store().settled(snapshot);
+        } catch (RuntimeException e) {
+            pausePath.thaw(run, e);
+            discard(snapshot, e);
             throw e;
         }
     }
 
+    /** A write that failed may have come as far as being read: then the snapshot is needed. */
+    private void discard(SnapshotId snapshot, RuntimeException because) {
+        try {
+            var written = machinery.journal().capsule(id.text()).map(CapsuleRecord::snapshot);
+            if (written.equals(Optional.of(snapshot.text()))) {
+                machinery.store().settled(snapshot);
+            } else {
+                machinery.store().delete(snapshot);
+            }
+        } catch (WrennException e) {
+            because.addSuppressed(e);
+        }
+        reports.released(snapshot);
+    }
+
     private void expireNow(RunningCapsule run, Duration limit) {
         expiryAsked = false;
-        if (!(state instanceof CapsuleState.Running(var now))
-                || !now.vm().process().equals(run.vm().process())
-                || !run.activity().isIdleFor(limit)) {
+        if (!isRunning(run) || !run.activity().isIdleFor(limit)) {
             return; // used again, or gone, while this waited
         }
         try {
             pauseNow("expired after " + limit.toSeconds() + " s without activity");
             LOG.atInfo().addKeyValue("capsule", id).log("expired capsule paused");
-        } catch (WrennException e) {
+        } catch (RuntimeException e) {
             // Losing work is never the answer to a pause that fails: it runs on, we try again.
             expiryNotBefore = machinery.clock().instant().plus(retryAfter);
             retryAfter =
@@ -310,16 +337,12 @@ final class CapsuleDriver implements Resource {
         }
     }
 
-    private void loseNow(WrennException why) {
-        if (!(state instanceof CapsuleState.Running(var run))) {
+    private void loseNow(RunningCapsule run, WrennException why) {
+        if (!isRunning(run)) {
             return; // an end that we caused ourselves
         }
-        if (run.vm().isAlive() && !run.pages().hasFailed()) {
-            return; // the end of an earlier run
-        }
         LOG.atError().setCause(why).addKeyValue("capsule", id).log("capsule lost its VM");
-        run.endSessions(why);
-        closeLogged(run, "lose VM");
+        end(run, why, "lose VM");
         if (record.snapshot().isEmpty()) {
             record = record.to(Stage.FAILED, why.shownMessage());
             become(new CapsuleState.Failed());
@@ -333,42 +356,67 @@ final class CapsuleDriver implements Resource {
         machinery.journal().write(record, Durability.SYNCED);
     }
 
+    /** Whether that very run is the present one. */
+    @SuppressWarnings("ReferenceEquality") // a run is that object; two are never equal otherwise
+    private boolean isRunning(RunningCapsule run) {
+        return state instanceof CapsuleState.Running(var now) && now == run;
+    }
+
     private void destroyNow() {
         if (state instanceof CapsuleState.Destroyed) {
             return;
         }
-        var before = state;
-        beginDestroying();
-        if (before instanceof CapsuleState.Running(var run)) {
-            run.endSessions(CapsuleRefusal.gone(id.text(), "destroyed"));
-            closeLogged(run, "destroy");
-        }
+        beginDestroying()
+                .ifPresent(run -> end(run, CapsuleRefusal.gone(id.text(), "destroyed"), "destroy"));
         endDestroying();
     }
 
     private void retireNow(Consumer<Path> keepDisk) {
         var run = running("retire");
+        var why = CapsuleRefusal.gone(id.text(), "retired");
         beginDestroying();
         try {
-            run.endSessions(CapsuleRefusal.gone(id.text(), "retired"));
+            run.endSessions(why);
             run.shutDown(Deadline.after(machinery.config().pauseLimit()));
             keepDisk.accept(run.disk());
         } finally {
-            closeLogged(run, "retire");
+            end(run, why, "retire");
             endDestroying();
         }
     }
 
-    private void beginDestroying() {
+    /** Writes the decision down; returns what runs, also after an attempt that failed. */
+    private Optional<RunningCapsule> beginDestroying() {
+        var run =
+                switch (state) {
+                    case CapsuleState.Running(var running) -> Optional.of(running);
+                    case CapsuleState.Destroying(var left) -> left;
+                    case CapsuleState.Creating _,
+                            CapsuleState.Pausing _,
+                            CapsuleState.Paused _,
+                            CapsuleState.Resuming _,
+                            CapsuleState.Destroyed _,
+                            CapsuleState.Failed _ ->
+                            Optional.<RunningCapsule>empty();
+                };
         record = record.to(Stage.DESTROYING, "");
-        become(new CapsuleState.Destroying());
-        machinery.journal().write(record, Durability.SYNCED);
+        become(new CapsuleState.Destroying(run));
+        try {
+            machinery.journal().write(record, Durability.SYNCED);
+        } catch (WrennException e) {
+            // On a full disk nothing can be written, and destroying is what makes room again. Only
+            // if this process is killed now as well does the capsule come back.
+            LOG.atWarn()
+                    .setCause(e)
+                    .addKeyValue("capsule", id)
+                    .log("destroying a capsule without having it written down");
+        }
+        return run;
     }
 
     private void endDestroying() {
         machinery.journal().forget(id.text());
-        stopped = true;
-        become(new CapsuleState.Destroyed());
+        ended();
         if (!record.snapshot().isEmpty()) {
             reports.released(new SnapshotId(record.snapshot()));
         }
@@ -382,70 +430,18 @@ final class CapsuleDriver implements Resource {
                 Map.of(PausePath.TOKEN, record.agentAccess()));
     }
 
-    // ---- the thread ----
+    // ---- around them ----
 
     private HostCapsule call(String name, Runnable work) {
-        var done = submit(name, work);
-        try {
-            return done.get();
-        } catch (InterruptedException _) {
-            Thread.currentThread().interrupt();
-            throw new WrennException(
-                    Kind.UNAVAILABLE, "stopped waiting; the capsule's operation goes on");
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof WrennException failure) {
-                throw failure;
-            }
-            throw new WrennException(Kind.BUG, name + " failed", e.getCause());
-        }
-    }
-
-    private CompletableFuture<HostCapsule> submit(String name, Runnable work) {
-        var operation = new Operation(name, work, new CompletableFuture<>());
-        if (stopped) {
-            operation.done().completeExceptionally(CapsuleRefusal.unknown(id));
-        } else if (!waiting.offer(operation)) {
-            operation.done().completeExceptionally(CapsuleRefusal.busy(id));
-        }
-        return operation.done();
-    }
-
-    private void drive() {
-        try {
-            while (!stopped) {
-                perform(waiting.take());
-            }
-        } catch (InterruptedException _) {
-            stopped = true;
-        }
-        for (var late = waiting.poll(); late != null; late = waiting.poll()) {
-            if (late.name().equals("destroy")) {
-                late.done().complete(report());
-            } else {
-                late.done().completeExceptionally(CapsuleRefusal.unknown(id));
-            }
-        }
-    }
-
-    private void perform(Operation operation) {
-        var deadline = Deadline.after(Duration.ofDays(1));
-        try {
-            operation.work().run();
-            operation.done().complete(report());
-            remember(operation.name());
-            LOG.atInfo()
-                    .addKeyValue("capsule", id)
-                    .addKeyValue("operation", operation.name())
-                    .addKeyValue("took_ms", deadline.limit().minus(deadline.left()).toMillis())
-                    .log("capsule operation done");
-        } catch (RuntimeException e) {
-            operation.done().completeExceptionally(e);
-            LOG.atWarn()
-                    .setCause(e)
-                    .addKeyValue("capsule", id)
-                    .addKeyValue("operation", operation.name())
-                    .log("capsule operation failed");
-        }
+        var after = new HostCapsule[1];
+        operations.call(
+                name,
+                () -> {
+                    work.run();
+                    after[0] = report();
+                },
+                () -> remember(name));
+        return after[0];
     }
 
     /**
@@ -473,12 +469,14 @@ final class CapsuleDriver implements Resource {
     }
 
     /**
-     * A teardown that fails leaves something for the next clean-up, but must not undo the state.
+     * Ends a run. A teardown that fails leaves something for the next clean-up, but must not undo
+     * what was decided.
      */
-    private void closeLogged(RunningCapsule run, String operation) {
-        try {
-            run.close();
-        } catch (WrennException e) {
+    private void end(RunningCapsule run, WrennException why, String operation) {
+        try (run) {
+            run.endSessions(why);
+            machinery.steps().before(PauseStep.VM_END);
+        } catch (RuntimeException e) {
             LOG.atError()
                     .setCause(e)
                     .addKeyValue("capsule", id)
@@ -487,10 +485,12 @@ final class CapsuleDriver implements Resource {
         }
     }
 
-    /** Ends the thread; the capsule stays as it is. */
+    /** Ends the thread and lets go of the VM; the capsule stays as it is. */
     @Override
     public void close() {
-        stopped = true;
-        thread.close();
+        operations.close();
+        if (state instanceof CapsuleState.Running(var run)) {
+            run.detach();
+        }
     }
 }

@@ -14,7 +14,7 @@ public final class CapsuleRefusal extends WrennException {
         super(kind, shownMessage);
     }
 
-    static CapsuleRefusal unknown(CapsuleId capsule) {
+    static CapsuleRefusal unknown(String capsule) {
         return new CapsuleRefusal(Kind.ABSENT, "this host has no capsule " + capsule);
     }
 
@@ -45,7 +45,7 @@ public final class CapsuleRefusal extends WrennException {
                 });
     }
 
-    static CapsuleRefusal busy(CapsuleId capsule) {
+    static CapsuleRefusal busy(String capsule) {
         return new CapsuleRefusal(
                 Kind.UNAVAILABLE, "too many operations wait for capsule " + capsule);
     }

@@ -1,6 +1,7 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.contract.host.HostState;
+import java.util.Optional;
 
 /**
  * What a capsule is on this host; changed by its driver only.
@@ -27,8 +28,8 @@ sealed interface CapsuleState {
     /** Comes from its snapshot, which stays untouched. */
     record Resuming() implements CapsuleState {}
 
-    /** Is being given up. */
-    record Destroying() implements CapsuleState {}
+    /** Is being given up; what is left of its run, if it had one. */
+    record Destroying(Optional<RunningCapsule> run) implements CapsuleState {}
 
     /** Gone for good. */
     record Destroyed() implements CapsuleState {}

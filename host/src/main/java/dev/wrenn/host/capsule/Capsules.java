@@ -15,7 +15,6 @@ import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
-import dev.wrenn.host.journal.Journal.Durability;
 import dev.wrenn.snapshot.SnapshotId;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -54,9 +53,8 @@ public final class Capsules implements Resource {
         this.templates = templates;
         for (var found : new Adoption(machinery).takeStock()) {
             var id = new CapsuleId(found.record().capsule());
-            var driver = new CapsuleDriver(id, machinery, reports, found.record(), found.state());
-            drivers.put(id, driver);
-            found.watch(driver::lost);
+            drivers.put(
+                    id, new CapsuleDriver(id, machinery, reports, found.record(), found.state()));
         }
         this.expiry =
                 Loop.every(
@@ -69,17 +67,13 @@ public final class Capsules implements Resource {
     /** See {@code HostAgent.create}. */
     public HostCapsule create(CreateCapsule order) {
         var id = order.capsule();
-        if (drivers.containsKey(id)) {
-            throw CapsuleRefusal.taken(id);
-        }
-        var start = templates.startOf(order.template(), order.vcpus(), order.memoryMb());
         var record =
                 new CapsuleRecord(
                         CapsuleRecord.VERSION,
                         id.text(),
                         order.template().toString(),
-                        start.vcpus(),
-                        start.memoryMb(),
+                        order.vcpus(),
+                        order.memoryMb(),
                         order.expiry().toSeconds(),
                         order.defaults().environment(),
                         order.defaults().user().orElse(""),
@@ -92,23 +86,20 @@ public final class Capsules implements Resource {
                         0,
                         "",
                         "");
+        // Known from the first moment on: whoever destroys it while its template boots must find
+        // it (gap T1).
         var driver = new CapsuleDriver(id, machinery, reports, record, new CapsuleState.Creating());
         if (drivers.putIfAbsent(id, driver) != null) {
             driver.close();
             throw CapsuleRefusal.taken(id);
         }
         if (stopping) {
-            drivers.remove(id);
+            drivers.remove(id, driver);
             driver.close();
             throw CapsuleRefusal.stopping();
         }
-        try {
-            machinery.journal().write(record, Durability.BUFFERED);
-            return driver.create(start.snapshot(), start.token(), start.bootMillis());
-        } catch (WrennException e) {
-            drivers.remove(id, driver);
-            throw e;
-        }
+        return driver.create(
+                () -> templates.startOf(order.template(), order.vcpus(), order.memoryMb()));
     }
 
     /** See {@code HostAgent.pause}. */
@@ -129,7 +120,6 @@ public final class Capsules implements Resource {
         var driver = drivers.get(id);
         if (driver != null) {
             driver.destroy();
-            drivers.remove(id, driver);
         }
     }
 
@@ -200,14 +190,7 @@ public final class Capsules implements Resource {
     /** See {@code HostAgent.createDiskTemplate}. */
     public HostTemplate createDiskTemplate(CapsuleId id, TemplateId template) {
         var made = new HostTemplate[1];
-        var driver = driver(id);
-        try {
-            driver.retire(disk -> made[0] = templates.addDisk(template, disk));
-        } finally {
-            if (driver.state() instanceof CapsuleState.Destroyed) {
-                drivers.remove(id, driver);
-            }
-        }
+        driver(id).retire(disk -> made[0] = templates.addDisk(template, disk));
         return made[0];
     }
 
@@ -222,13 +205,12 @@ public final class Capsules implements Resource {
         stopping = true;
         try (var forks = new dev.wrenn.base.Forks()) {
             var pausing =
-                    drivers.values().stream()
-                            .filter(d -> d.state() instanceof CapsuleState.Running)
+                    drivers.values().stream() // those being created too: they run in a moment
                             .map(d ->
                                     forks.start(
                                             "pause " + d.record().capsule(),
                                             () -> {
-                                                d.pause("the server was stopped");
+                                                d.pauseIfRunning("the server was stopped");
                                                 progress.accept(d.record().capsule());
                                                 return d;
                                             }))
@@ -265,11 +247,20 @@ public final class Capsules implements Resource {
      */
     void collect() {
         if (garbage) {
-            garbage = false;
-            templates.removeUnusedDisks();
-            machinery.store().collectGarbage(this::roots);
+            removeGarbage();
         }
         machinery.store().maintain();
+    }
+
+    private void removeGarbage() {
+        garbage = false; // before: what is released meanwhile is for the next time
+        try {
+            templates.removeUnusedDisks();
+            machinery.store().collectGarbage(this::roots);
+        } catch (RuntimeException e) {
+            garbage = true;
+            throw e;
+        }
     }
 
     /** A run holds the snapshot that its memory is served from by itself. */
@@ -291,7 +282,7 @@ public final class Capsules implements Resource {
     private CapsuleDriver driver(CapsuleId id) {
         var driver = drivers.get(id);
         if (driver == null) {
-            throw CapsuleRefusal.unknown(id);
+            throw CapsuleRefusal.unknown(id.text());
         }
         return driver;
     }
@@ -305,12 +296,24 @@ public final class Capsules implements Resource {
     private final class ToListeners implements CapsuleDriver.Reports {
         @Override
         public void changed(HostCapsule capsule) {
-            listeners.forEach(l -> l.accept(capsule));
+            for (var listener : listeners) {
+                try {
+                    listener.accept(capsule);
+                } catch (RuntimeException e) {
+                    // Not the capsule's failure: what happened has happened.
+                    LOG.atError().setCause(e).log("a listener to capsule changes failed");
+                }
+            }
         }
 
         @Override
         public void released(SnapshotId snapshot) {
             garbage = true;
+        }
+
+        @Override
+        public void ended(CapsuleDriver driver) {
+            drivers.remove(new CapsuleId(driver.record().capsule()), driver);
         }
     }
 

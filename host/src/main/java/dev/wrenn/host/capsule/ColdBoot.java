@@ -3,11 +3,11 @@ package dev.wrenn.host.capsule;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Secret;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.host.ProcessDefaults;
-import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.RunRecord;
 import dev.wrenn.snapshot.Snapshot;
@@ -52,10 +52,11 @@ public final class ColdBoot {
     public Snapshot build(String template, Path rootDisk, int vcpus, ByteSize memory) {
         var name = "boot-" + UUID.randomUUID().toString().substring(0, 8);
         var token = new Secret(UUID.randomUUID().toString());
-        var watch = Deadline.after(machinery.config().bootLimit());
+        var watch = Stopwatch.start();
+        var deadline = Deadline.after(machinery.config().bootLimit());
         Snapshot snapshot;
-        try (var run = boot(name, template, rootDisk, vcpus, memory, token, watch)) {
-            var bootMillis = watch.limit().minus(watch.left()).toMillis();
+        try (var run = boot(name, template, rootDisk, vcpus, memory, token, deadline)) {
+            var bootMillis = watch.elapsed().toMillis();
             warmUp(run);
             snapshot =
                     pausePath.save(
@@ -81,7 +82,7 @@ public final class ColdBoot {
                 .addKeyValue("template", template)
                 .addKeyValue("vcpus", vcpus)
                 .addKeyValue("memory_mb", memory.toMib())
-                .addKeyValue("took_ms", watch.limit().minus(watch.left()).toMillis())
+                .addKeyValue("took_ms", watch.elapsed().toMillis())
                 .log("booted a template shape");
         return snapshot;
     }
@@ -94,6 +95,7 @@ public final class ColdBoot {
             ByteSize memory,
             Secret token,
             Deadline deadline) {
+        var loss = new Loss();
         try (var undo = new UndoStack()) {
             var record = RunRecord.begin(name, machinery.bootId(), "");
             undo.hold(resumePath.openRunFolder(record));
@@ -107,17 +109,12 @@ public final class ColdBoot {
             var machine = machinery.machine(name, slot.slot(), vcpus, memory);
             var pages = undo.hold(machinery.pager().announced(name, machine.pageSocket()));
             var vm = undo.hold(machinery.vmm().boot(machine, machinery.bootSource(), deadline));
+            vm.onEnd(end -> loss.report(CapsuleRefusal.lost(name, end)));
             var process = vm.process();
             machinery.journal().write(record.withProcess(process.pid(), process.startTicks()));
             pages.awaitConnected(deadline);
-            var guest =
-                    new GuestAgent(
-                            machinery.http(),
-                            slot.slot().hostAddress(),
-                            GuestAgent.PORT,
-                            process,
-                            token);
-            guest.init(initOf(name, template, token), token, deadline);
+            var guest = undo.hold(machinery.guest(slot.slot(), process, token));
+            guest.init(initOf(name, template, token), token, loss.reported(), deadline);
             return RunningCapsule.of(
                     name,
                     Optional.empty(),
@@ -128,7 +125,10 @@ public final class ColdBoot {
                     guest,
                     record,
                     new Activity(machinery.clock()),
+                    loss,
                     undo.handOver());
+        } catch (RuntimeException e) {
+            throw loss.explain(e);
         }
     }
 
@@ -156,7 +156,7 @@ public final class ColdBoot {
     private void learnWorkingSet(String name, String template, Snapshot snapshot, Secret token) {
         var order = new StartOrder(name, snapshot.id(), initOf(name, template, token), token);
         var limit = Deadline.after(machinery.config().startLimit());
-        try (var run = resumePath.start(order, _ -> {}, limit)) {
+        try (var run = resumePath.start(order, limit)) {
             warmUp(run);
             snapshot.storeWorkingSet(run.pages().firstTouches());
         }

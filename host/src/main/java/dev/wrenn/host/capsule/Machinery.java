@@ -1,10 +1,16 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
+import dev.wrenn.base.Secret;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.disk.Disks;
+import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
+import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.Journal;
+import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.network.Slot;
 import dev.wrenn.network.SlotPool;
 import dev.wrenn.pager.Pager;
@@ -13,7 +19,9 @@ import dev.wrenn.vmm.BootSource;
 import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.Vmm;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.time.InstantSource;
+import java.util.Map;
 import org.eclipse.jetty.client.HttpClient;
 
 /** The mechanisms a capsule is made of; wired once, shared by all capsules of the host. */
@@ -30,7 +38,33 @@ public record Machinery(
         HttpClient http,
         InstantSource clock,
         String bootId,
-        Path diskFolder) {
+        Path diskFolder,
+        Step.Observer steps) {
+
+    /** What the control plane is told of a capsule. */
+    HostCapsule report(CapsuleRecord record, CapsuleState state, Measurements measured) {
+        var startedAt = Instant.ofEpochMilli(record.startedAtMillis());
+        return new HostCapsule(
+                new CapsuleId(record.capsule()),
+                record.generation(),
+                state.toHostState(),
+                record.vcpus(),
+                record.memoryMb(),
+                record.hostAddress(),
+                startedAt,
+                state instanceof CapsuleState.Running(var run) ? run.activity().last() : startedAt,
+                measured.and(
+                        Map.of(
+                                "kernel_version",
+                                images.kernelVersion(),
+                                "vmm_version",
+                                vmm.version(),
+                                "agent_version",
+                                HostConfig.VERSION,
+                                "guest_agent_version",
+                                HostConfig.VERSION)),
+                record.reason());
+    }
 
     /** The writable root disk of a capsule. */
     Path diskOf(String capsule) {
@@ -50,6 +84,11 @@ public record Machinery(
                 slot.tap(),
                 slot.macAddress(),
                 folder.resolve("pages.sock"));
+    }
+
+    /** The guest agent of a run, over connections of its own: a slot's address is used again. */
+    GuestAgent guest(Slot slot, ProcessIdentity run, Secret token) {
+        return new GuestAgent(http, slot.hostAddress(), GuestAgent.PORT, run, token);
     }
 
     /** What a cold boot starts; the arguments are those that the guest agent reads as PID 1. */

@@ -10,8 +10,10 @@ import dev.wrenn.snapshot.LayerWriter;
 import dev.wrenn.snapshot.ManifestFacts;
 import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.Snapshot;
+import dev.wrenn.snapshot.SnapshotDraft;
 import dev.wrenn.snapshot.SnapshotId;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -52,11 +54,13 @@ public final class PausePath {
      */
     Snapshot save(RunningCapsule run, Facts facts, Deadline deadline) {
         var watch = Stopwatch.start();
+        machinery.steps().before(PauseStep.QUIESCE);
         quiesce(run, deadline);
         var quiet = watch.elapsed();
         run.pages().stopRecording();
-        run.vm().freeze(deadline);
         try {
+            machinery.steps().before(PauseStep.FREEZE);
+            run.vm().freeze(deadline);
             var snapshot = seal(run, facts, deadline);
             LOG.atInfo()
                     .addKeyValue("capsule", run.capsule())
@@ -82,27 +86,10 @@ public final class PausePath {
 
     private Snapshot seal(RunningCapsule run, Facts facts, Deadline deadline) {
         var base = run.base().map(machinery.store()::open);
-        try (var draft = machinery.store().draft(SnapshotId.random());
-                var forks = new Forks()) {
-            var cloning =
-                    forks.start(
-                            "clone disk",
-                            () -> {
-                                machinery.disks().cloneDisk(run.disk(), draft.disk());
-                                return draft.disk();
-                            });
-            var saving =
-                    forks.start(
-                            "save VM state",
-                            () -> {
-                                run.vm().saveState(draft.vmState(), deadline);
-                                return draft.vmState();
-                            });
-            var memory = draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES);
-            run.pages().capture(new Capture(memory));
-            saving.take(deadline.left());
-            cloning.take(deadline.left());
+        try (var draft = machinery.store().draft(SnapshotId.random())) {
+            save(run, draft, base, facts, deadline);
             deadline.check("pausing capsule " + run.capsule());
+            machinery.steps().before(PauseStep.SEAL);
             var snapshot =
                     draft.seal(
                             new ManifestFacts(
@@ -115,8 +102,56 @@ public final class PausePath {
                                     machinery.images().kernelVersion(),
                                     facts.template(),
                                     facts.attributes()));
-            snapshot.storeWorkingSet(run.pages().firstTouches());
+            storeWorkingSet(run, snapshot);
             return snapshot;
+        }
+    }
+
+    /** Disk, VM state and memory side by side; whatever fails, all three have ended. */
+    private void save(
+            RunningCapsule run,
+            SnapshotDraft draft,
+            Optional<Snapshot> base,
+            Facts facts,
+            Deadline deadline) {
+        try (var forks = new Forks()) {
+            var cloning = forks.start("clone disk", () -> cloneDisk(run, draft));
+            var saving = forks.start("save VM state", () -> saveState(run, draft, deadline));
+            try {
+                machinery.steps().before(PauseStep.MEMORY);
+                var memory = draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES);
+                run.pages().capture(new Capture(memory));
+            } finally {
+                // A save that is cut short leaves the VMM in the middle of it: let it end.
+                saving.await(deadline.left());
+            }
+            saving.take(deadline.left());
+            cloning.take(deadline.left());
+        }
+    }
+
+    private Path cloneDisk(RunningCapsule run, SnapshotDraft draft) {
+        machinery.steps().before(PauseStep.DISK);
+        machinery.disks().cloneDisk(run.disk(), draft.disk());
+        return draft.disk();
+    }
+
+    private Path saveState(RunningCapsule run, SnapshotDraft draft, Deadline deadline) {
+        machinery.steps().before(PauseStep.VM_STATE);
+        run.vm().saveState(draft.vmState(), deadline);
+        return draft.vmState();
+    }
+
+    /** Only a hint to the next resume, so no reason to fail. */
+    private void storeWorkingSet(RunningCapsule run, Snapshot snapshot) {
+        try {
+            machinery.steps().before(PauseStep.WORKING_SET);
+            snapshot.storeWorkingSet(run.pages().firstTouches());
+        } catch (WrennException e) {
+            LOG.atWarn()
+                    .setCause(e)
+                    .addKeyValue("capsule", run.capsule())
+                    .log("the next resume does not know what to prefetch");
         }
     }
 

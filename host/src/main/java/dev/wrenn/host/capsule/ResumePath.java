@@ -7,18 +7,20 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
-import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.journal.RunRecord;
 import dev.wrenn.network.Slot;
 import dev.wrenn.pager.MemoryRegion;
+import dev.wrenn.pager.PageServer;
+import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.Snapshot;
+import dev.wrenn.vmm.VmSpec;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
+import java.util.concurrent.CompletableFuture;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,86 +42,105 @@ public final class ResumePath {
         this.machinery = machinery;
     }
 
-    /** Told when a run loses its VM or its pages; called at most once, from any thread. */
-    public interface LossListener extends Consumer<WrennException> {}
-
     /**
      * Starts the VM and waits until the guest agent answers.
      *
      * @return the run; the caller closes it
+     * @throws WrennException what the VM or its pages were lost to, if they were
      */
-    RunningCapsule start(StartOrder order, LossListener onLoss, Deadline deadline) {
+    RunningCapsule start(StartOrder order, Deadline deadline) {
+        var loss = new Loss();
         try (var undo = new UndoStack();
                 var forks = new Forks()) {
-            var capsule = order.capsule();
-            var journal = machinery.journal();
-            var watch = Stopwatch.start();
-            var record = RunRecord.begin(capsule, machinery.bootId(), order.snapshot().toString());
-            undo.hold(openRunFolder(record));
-
-            var leasing = forks.start("lease slot", () -> lease(deadline));
-            undo.hold(machinery.store().hold(order.snapshot()));
-            var snapshot = machinery.store().open(order.snapshot());
-            var image = undo.hold(snapshot.image());
-            var disk = undo.hold(cloneDisk(snapshot, capsule));
-            var slot = undo.hold(leasing.take(deadline.left()));
-            record = record.withSlot(slot.slot().index());
-            journal.write(record);
-
-            var machine =
-                    machinery.machine(
-                            capsule,
-                            slot.slot(),
-                            snapshot.manifest().vcpus(),
-                            snapshot.manifest().memory());
-            var pages =
-                    undo.hold(
-                            machinery
-                                    .pager()
-                                    .serve(
-                                            capsule,
-                                            machine.pageSocket(),
-                                            image,
-                                            snapshot.workingSet(),
-                                            onLoss));
-            var prepared = watch.elapsed();
-            var vm = undo.hold(machinery.vmm().restore(machine, snapshot.vmState(), deadline));
-            var process = vm.process();
-            record = record.withProcess(process.pid(), process.startTicks());
-            journal.write(record);
-            pages.awaitConnected(deadline);
-            vm.resume(deadline);
-            var running = watch.elapsed();
-
-            var guest =
-                    new GuestAgent(
-                            machinery.http(),
-                            slot.slot().hostAddress(),
-                            GuestAgent.PORT,
-                            process,
-                            order.init().token());
-            guest.init(order.init(), order.authority(), deadline);
-            record = record.serving(regions(pages.regions()));
-            journal.write(record);
-            vm.onEnd(end -> onLoss.accept(CapsuleRefusal.lost(capsule, end)));
-            LOG.atInfo()
-                    .addKeyValue("capsule", capsule)
-                    .addKeyValue("prepared_ms", prepared.toMillis())
-                    .addKeyValue("running_ms", running.toMillis())
-                    .addKeyValue("ready_ms", watch.elapsed().toMillis())
-                    .log("guest answers");
-            return RunningCapsule.of(
-                    capsule,
-                    Optional.of(order.snapshot()),
-                    slot.slot(),
-                    disk.path(),
-                    pages,
-                    vm,
-                    guest,
-                    record,
-                    new Activity(machinery.clock()),
-                    undo.handOver());
+            return start(order, loss, undo, forks, deadline);
+        } catch (RuntimeException e) {
+            throw loss.explain(e);
         }
+    }
+
+    private RunningCapsule start(
+            StartOrder order, Loss loss, UndoStack undo, Forks forks, Deadline deadline) {
+        var capsule = order.capsule();
+        var journal = machinery.journal();
+        var steps = machinery.steps();
+        var watch = Stopwatch.start();
+        var record = RunRecord.begin(capsule, machinery.bootId(), order.snapshot().toString());
+        steps.before(ResumeStep.RUN_FOLDER);
+        undo.hold(openRunFolder(record));
+
+        var leasing = forks.start("lease slot", () -> lease(deadline));
+        steps.before(ResumeStep.SNAPSHOT);
+        undo.hold(machinery.store().hold(order.snapshot()));
+        var snapshot = machinery.store().open(order.snapshot());
+        var image = undo.hold(snapshot.image());
+        steps.before(ResumeStep.DISK);
+        var disk = undo.hold(cloneDisk(snapshot, capsule));
+        var slot = undo.hold(leasing.take(deadline.left()));
+        record = record.withSlot(slot.slot().index());
+        steps.before(ResumeStep.SLOT_RECORD);
+        journal.write(record);
+
+        var manifest = snapshot.manifest();
+        var machine = machinery.machine(capsule, slot.slot(), manifest.vcpus(), manifest.memory());
+        steps.before(ResumeStep.PAGES);
+        var pages = undo.hold(servePages(machine, snapshot, image, loss));
+        var prepared = watch.elapsed();
+        steps.before(ResumeStep.VMM);
+        var vm = undo.hold(machinery.vmm().restore(machine, snapshot.vmState(), deadline));
+        vm.onEnd(end -> loss.report(CapsuleRefusal.lost(capsule, end)));
+        var process = vm.process();
+        record = record.withProcess(process.pid(), process.startTicks());
+        steps.before(ResumeStep.VMM_RECORD);
+        journal.write(record);
+        pages.awaitConnected(deadline);
+        steps.before(ResumeStep.VCPUS);
+        vm.resume(deadline);
+        var running = watch.elapsed();
+
+        var guest = undo.hold(machinery.guest(slot.slot(), process, order.init().token()));
+        steps.before(ResumeStep.GUEST);
+        guest.init(order.init(), order.authority(), loss.reported(), deadline);
+        record = record.serving(regions(pages.regions()));
+        steps.before(ResumeStep.SERVING_RECORD);
+        journal.write(record);
+        steps.before(ResumeStep.READY);
+        LOG.atInfo()
+                .addKeyValue("capsule", capsule)
+                .addKeyValue("prepared_ms", prepared.toMillis())
+                .addKeyValue("running_ms", running.toMillis())
+                .addKeyValue("ready_ms", watch.elapsed().toMillis())
+                .log("guest answers");
+        return RunningCapsule.of(
+                capsule,
+                Optional.of(order.snapshot()),
+                slot.slot(),
+                disk.path(),
+                pages,
+                vm,
+                guest,
+                record,
+                new Activity(machinery.clock()),
+                loss,
+                undo.handOver());
+    }
+
+    /** A VMM whose pages cannot be served would wait for them: it is ended at once. */
+    private PageServer servePages(VmSpec machine, Snapshot snapshot, PageSource image, Loss loss) {
+        var server = new CompletableFuture<PageServer>();
+        var pages =
+                machinery
+                        .pager()
+                        .serve(
+                                machine.name(),
+                                machine.pageSocket(),
+                                image,
+                                snapshot.workingSet(),
+                                failure -> {
+                                    loss.report(failure);
+                                    var _ = server.thenAccept(PageServer::endVmm);
+                                });
+        server.complete(pages);
+        return pages;
     }
 
     static List<RunRecord.Region> regions(List<MemoryRegion> regions) {
@@ -145,6 +166,7 @@ public final class ResumePath {
     }
 
     LeasedSlot lease(Deadline deadline) {
+        machinery.steps().before(ResumeStep.SLOT);
         return new LeasedSlot(machinery.slots().lease(deadline), machinery);
     }
 
@@ -152,13 +174,14 @@ public final class ResumePath {
     Resource openRunFolder(RunRecord record) {
         var folder = machinery.journal().runFolder(record.capsule());
         deleteFolder(folder);
-        try {
+        try (var undo = new UndoStack()) {
+            undo.undo(() -> deleteFolder(folder));
             Files.createDirectories(folder);
+            machinery.journal().write(record);
+            return undo.handOver();
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "cannot make the capsule's run folder", e);
         }
-        machinery.journal().write(record);
-        return () -> deleteFolder(folder);
     }
 
     private RunDisk cloneDisk(Snapshot snapshot, String capsule) {

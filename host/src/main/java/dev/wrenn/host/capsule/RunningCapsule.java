@@ -7,7 +7,6 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.GuestSession;
-import dev.wrenn.host.guest.AgentSession;
 import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.guest.RunPorts;
 import dev.wrenn.host.journal.RunRecord;
@@ -18,14 +17,13 @@ import dev.wrenn.vmm.Vm;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * One run of a capsule: its VM and all that serves it. Closing it ends the VM and gives everything
  * back, newest first.
  *
  * @param base the snapshot that memory is served from; empty for a cold boot
+ * @param loss tells if VM or pages are lost
  */
 record RunningCapsule(
         String capsule,
@@ -37,8 +35,9 @@ record RunningCapsule(
         GuestAgent guest,
         RunRecord record,
         Activity activity,
-        Set<AgentSession> sessions,
+        Sessions sessions,
         RunPorts ports,
+        Loss loss,
         UndoStack teardown)
         implements Resource {
     private static final Duration LOOK_INTERVAL = Duration.ofMillis(10);
@@ -53,6 +52,7 @@ record RunningCapsule(
             GuestAgent guest,
             RunRecord record,
             Activity activity,
+            Loss loss,
             UndoStack teardown) {
         return new RunningCapsule(
                 capsule,
@@ -64,25 +64,15 @@ record RunningCapsule(
                 guest,
                 record,
                 activity,
-                ConcurrentHashMap.newKeySet(),
+                new Sessions(guest, activity),
                 new RunPorts(guest, activity::begin, activity::end),
+                loss,
                 teardown);
     }
 
     /** Opens a session that keeps the capsule busy until it is closed. */
     GuestSession openSession() {
-        activity.begin();
-        var self = new AgentSession[1];
-        var session =
-                new AgentSession(
-                        guest,
-                        () -> {
-                            sessions.remove(self[0]);
-                            activity.end();
-                        });
-        self[0] = session;
-        sessions.add(session);
-        return session;
+        return sessions.open();
     }
 
     /**
@@ -90,8 +80,15 @@ record RunningCapsule(
      * instead of a broken pipe.
      */
     void endSessions(WrennException reason) {
-        sessions.forEach(s -> s.end(reason));
+        sessions.end(reason);
         ports.end(reason);
+    }
+
+    /** Lets go of the VM, which goes on, and of what this process has open for it. */
+    void detach() {
+        guest.close();
+        pages.close();
+        vm.detach();
     }
 
     /** Ends the VM from inside: processes killed, disk written back and put at rest. */

@@ -13,10 +13,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.Inet4Address;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.client.BytesRequestContent;
+import org.eclipse.jetty.client.CompletableResponseListener;
 import org.eclipse.jetty.client.ContentResponse;
 import org.eclipse.jetty.client.HttpClient;
 import org.eclipse.jetty.client.InputStreamResponseListener;
@@ -25,6 +27,7 @@ import org.eclipse.jetty.client.Response;
 import org.eclipse.jetty.client.StringRequestContent;
 import org.eclipse.jetty.http.HttpMethod;
 import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.util.component.LifeCycle;
 
 /**
  * The guest agent of one run of a capsule, over HTTP at the capsule's slot address.
@@ -70,15 +73,21 @@ public final class GuestAgent implements Resource {
      * proves that the guest answers.
      *
      * @param authority the token the agent holds at this moment, which allows to replace it
+     * @param loss completes if the VM is lost, which ends the waiting
+     * @throws WrennException what the VM was lost to
      */
-    public void init(GuestInit init, Secret authority, Deadline deadline) {
+    public void init(
+            GuestInit init,
+            Secret authority,
+            CompletableFuture<WrennException> loss,
+            Deadline deadline) {
         var failure = new WrennException[1];
         boolean ready =
                 Pause.until(
                         () -> {
                             try {
                                 // Made anew for each attempt: it carries the time.
-                                sendInit(init, authority, deadline);
+                                sendInit(init, authority, loss, deadline);
                                 return true;
                             } catch (GuestFailure e) {
                                 if (e.kind() != Kind.UNAVAILABLE) {
@@ -98,14 +107,38 @@ public final class GuestAgent implements Resource {
         }
     }
 
-    private void sendInit(GuestInit init, Secret authority, Deadline deadline) {
+    private void sendInit(
+            GuestInit init,
+            Secret authority,
+            CompletableFuture<WrennException> loss,
+            Deadline deadline) {
+        if (loss.isDone()) {
+            throw loss.resultNow();
+        }
         var request =
                 http.newRequest(uri("/init"))
                         .method(HttpMethod.POST)
                         .tag(runTag)
+                        .timeout(Math.max(1, deadline.left().toMillis()), TimeUnit.MILLISECONDS)
                         .headers(h -> h.put("X-Access-Token", authority.reveal()))
                         .body(new StringRequestContent("application/json", init.toJson(), UTF_8));
-        expectSuccess(send(request, deadline.left()));
+        var answer = new CompletableResponseListener(request).send();
+        try {
+            CompletableFuture.anyOf(answer, loss).get();
+            if (loss.isDone()) {
+                throw loss.resultNow();
+            }
+            expectSuccess(answer.resultNow());
+        } catch (ExecutionException e) {
+            throw unanswered(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw unanswered(e);
+        } finally {
+            if (!answer.isDone()) {
+                var _ = request.abort(new IOException("nobody waits for the answer any more"));
+            }
+        }
     }
 
     private static final java.nio.charset.Charset UTF_8 = java.nio.charset.StandardCharsets.UTF_8;
@@ -260,9 +293,17 @@ public final class GuestAgent implements Resource {
         }
     }
 
-    /** Ends the run's idle connections. */
+    /**
+     * Ends the run's connections. Those to a VM that has gone would stay open until their peer's
+     * silence is noticed.
+     */
     @Override
     public void close() {
-        // Connections of this run die with its VM; the pool drops a destination that stays idle.
+        for (var destination : http.getDestinations()) {
+            if (runTag.equals(destination.getOrigin().getTag())
+                    && http.removeDestination(destination)) {
+                LifeCycle.stop(destination);
+            }
+        }
     }
 }

@@ -76,6 +76,28 @@ public record CapsuleRecord(
                 Optional.of(directory).filter(d -> !d.isEmpty()));
     }
 
+    /** In the shape that its template has; before it is made. */
+    public CapsuleRecord shaped(int newVcpus, int newMemoryMb) {
+        return new CapsuleRecord(
+                version,
+                capsule,
+                template,
+                newVcpus,
+                newMemoryMb,
+                expirySeconds,
+                environment,
+                user,
+                directory,
+                agentAccess,
+                snapshot,
+                stage,
+                generation,
+                createdAtMillis,
+                startedAtMillis,
+                hostAddress,
+                reason);
+    }
+
     /** The next generation in another stage. */
     public CapsuleRecord to(Stage newStage, String why) {
         return copy(snapshot, newStage, startedAtMillis, hostAddress, why);

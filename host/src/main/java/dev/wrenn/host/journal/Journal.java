@@ -30,6 +30,7 @@ import org.slf4j.LoggerFactory;
 public final class Journal {
     private static final Logger LOG = LoggerFactory.getLogger(Journal.class);
     private static final String SUFFIX = ".json";
+    private static final String ASIDE = ".new";
     private static final String RUN_FILE = "run.json";
 
     private final ObjectMapper json =
@@ -56,8 +57,19 @@ public final class Journal {
             var ownerOnly = PosixFilePermissions.fromString("rwx------");
             Files.setPosixFilePermissions(durable, ownerOnly);
             Files.setPosixFilePermissions(runs, ownerOnly);
+            removeCutWrites(capsules);
+            removeCutWrites(templates);
         } catch (IOException e) {
             throw failed("prepare the journal's folders", e);
+        }
+    }
+
+    /** What a process that was killed had not renamed yet was never promised. */
+    private static void removeCutWrites(Path folder) throws IOException {
+        try (var files = Files.newDirectoryStream(folder, "*" + SUFFIX + ASIDE)) {
+            for (var file : files) {
+                Files.delete(file);
+            }
         }
     }
 
@@ -87,10 +99,16 @@ public final class Journal {
         }
     }
 
+    /** The durable record of a capsule, if it has one. */
+    public Optional<CapsuleRecord> capsule(String capsule) {
+        return readDurable(capsules.resolve(capsule + SUFFIX), CapsuleRecord.class)
+                .map(r -> readable(r, r.version(), CapsuleRecord.VERSION));
+    }
+
     /** Every durable record. */
     public List<CapsuleRecord> capsules() {
         return readAll(capsules, CapsuleRecord.class).stream()
-                .filter(r -> r.version() == CapsuleRecord.VERSION)
+                .map(r -> readable(r, r.version(), CapsuleRecord.VERSION))
                 .toList();
     }
 
@@ -112,38 +130,58 @@ public final class Journal {
     /** Every template. */
     public List<TemplateRecord> templates() {
         return readAll(templates, TemplateRecord.class).stream()
-                .filter(r -> r.version() == TemplateRecord.VERSION)
+                .map(r -> readable(r, r.version(), TemplateRecord.VERSION))
                 .toList();
     }
 
     /** A template, if this host has it. */
     public Optional<TemplateRecord> template(String template) {
-        return read(templates.resolve(template + SUFFIX), TemplateRecord.class)
-                .filter(r -> r.version() == TemplateRecord.VERSION);
+        return readDurable(templates.resolve(template + SUFFIX), TemplateRecord.class)
+                .map(r -> readable(r, r.version(), TemplateRecord.VERSION));
     }
 
-    /**
-     * @throws WrennException CORRUPT if a record is damaged: going on without it would take its
-     *     capsule for unknown and free what is all that is left of it
-     */
     private <T> List<T> readAll(Path folder, Class<T> type) {
         var records = new ArrayList<T>();
         try (var files = Files.list(folder)) {
             for (var file : files.filter(f -> f.toString().endsWith(SUFFIX)).toList()) {
-                records.add(
-                        read(file, type)
-                                .orElseThrow(() ->
-                                        new WrennException(
-                                                Kind.CORRUPT,
-                                                file
-                                                        + " is damaged; put it back from a"
-                                                        + " backup, or remove it to give"
-                                                        + " up what it describes")));
+                readDurable(file, type).ifPresent(records::add); // else forgotten since the list
             }
         } catch (IOException e) {
             throw failed("list the journal", e);
         }
         return records;
+    }
+
+    /**
+     * @throws WrennException CORRUPT if the record is damaged: going on without it would take its
+     *     capsule for unknown and free what is all that is left of it
+     */
+    private <T> Optional<T> readDurable(Path file, Class<T> type) {
+        try {
+            return Optional.of(json.readValue(Files.readAllBytes(file), type));
+        } catch (NoSuchFileException _) {
+            return Optional.empty();
+        } catch (JsonProcessingException e) {
+            throw new WrennException(
+                    Kind.CORRUPT,
+                    file
+                            + " is damaged; put it back from a backup, or remove it to give up"
+                            + " what it describes",
+                    e);
+        } catch (IOException e) {
+            throw failed("read " + file.getFileName(), e);
+        }
+    }
+
+    /** A record that a later version wrote must not be taken for absent either. */
+    private static <T> T readable(T record, int version, int known) {
+        if (version != known) {
+            throw new WrennException(
+                    Kind.INVALID,
+                    "the journal was written by another version of Wrenn (layout %d, this one reads %d)"
+                            .formatted(version, known));
+        }
+        return record;
     }
 
     /** Stores what a run holds. */
@@ -171,6 +209,7 @@ public final class Journal {
         return runs.resolve(capsule);
     }
 
+    /** A damaged run record counts as none: its VM is found by its command line and ended. */
     private <T> Optional<T> read(Path file, Class<T> type) {
         try {
             return Optional.of(json.readValue(Files.readAllBytes(file), type));
@@ -185,7 +224,7 @@ public final class Journal {
     }
 
     private void store(Path file, Object record, boolean durable) {
-        var aside = file.resolveSibling(file.getFileName() + ".new");
+        var aside = file.resolveSibling(file.getFileName() + ASIDE);
         try {
             try (var channel =
                     FileChannel.open(

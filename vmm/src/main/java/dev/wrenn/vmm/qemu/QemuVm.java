@@ -224,16 +224,18 @@ final class QemuVm implements Vm {
             return;
         }
         pidfd.kill();
-        var isGone = awaitExit();
-        qmp.close();
-        pidfd.close();
-        files.clear();
-        onGone.accept(this);
-        if (!isGone) {
-            throw new VmmFailed(
-                    Kind.UNAVAILABLE,
-                    "ending the VM",
-                    new WrennException(Kind.BUG, "process " + process.pid() + " does not end"));
+        try {
+            if (!awaitExit()) {
+                throw new VmmFailed(
+                        Kind.UNAVAILABLE,
+                        "ending the VM",
+                        new WrennException(Kind.BUG, "process " + process.pid() + " does not end"));
+            }
+        } finally { // also if the wait was interrupted
+            qmp.close();
+            pidfd.close();
+            files.clear();
+            onGone.accept(this);
         }
     }
 

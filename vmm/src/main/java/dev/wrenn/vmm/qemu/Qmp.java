@@ -17,10 +17,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
@@ -33,8 +36,11 @@ import org.slf4j.LoggerFactory;
  * QEMU's monitor protocol over one connection (QEMU docs/interop/qmp-spec.txt).
  *
  * <p>A virtual thread reads; it matches answers to calls by id and hands events to the listener.
- * Calls may be sent without waiting for the ones before: QEMU works them off in order. When the
- * connection ends, whatever waits fails at once with {@link QmpClosed}. Thread-safe.
+ * Another one writes, because a thread that is interrupted while it writes to a channel closes it
+ * (java.nio.channels.InterruptibleChannel), and callers may be interrupted: giving up one call must
+ * not cost the VM its monitor. Calls may be sent without waiting for the ones before: QEMU works
+ * them off in order. When the connection ends, whatever waits fails at once with {@link QmpClosed}.
+ * Thread-safe.
  */
 final class Qmp implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(Qmp.class);
@@ -47,6 +53,7 @@ final class Qmp implements Resource {
     private final AtomicLong lastId = new AtomicLong();
     private final Map<Long, Waiting> replies = new ConcurrentHashMap<>();
     private final Set<Waiting> expected = ConcurrentHashMap.newKeySet();
+    private final BlockingQueue<Line> lines = new LinkedBlockingQueue<>();
     private final Loop reader;
     private volatile boolean isClosed; // written by the reader before it fails what waits
 
@@ -59,7 +66,13 @@ final class Qmp implements Resource {
         this.channel = channel;
         this.events = events;
         this.closed = closed;
+        Loop.once("qmp writer " + name, this::write); // ends when the reader has
         this.reader = Loop.once("qmp " + name, this::read);
+    }
+
+    /** A command on its way; the one without a reply ends the writer. */
+    private record Line(ByteBuffer bytes, Optional<Waiting> reply) {
+        static final Line LAST = new Line(ByteBuffer.allocate(0), Optional.empty());
     }
 
     /** Something that QEMU tells unasked. */
@@ -132,14 +145,32 @@ final class Qmp implements Resource {
         try {
             var request = Map.of("execute", command, "arguments", arguments, "id", id);
             var line = JSON.writeValueAsString(request) + "\n";
-            // One write of a blocking channel is one piece: two threads cannot mix their lines.
-            channel.write(ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8)));
+            var bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
+            lines.add(new Line(bytes, Optional.of(reply)));
         } catch (JsonProcessingException e) {
             throw new WrennException(Kind.BUG, "cannot write " + command, e);
+        }
+        return reply;
+    }
+
+    private void write() {
+        try {
+            for (var line = lines.take(); line.reply().isPresent(); line = lines.take()) {
+                write(line.bytes(), line.reply().get());
+            }
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt(); // nobody does, but then it is the end too
+        }
+    }
+
+    private void write(ByteBuffer bytes, Waiting reply) {
+        try {
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
         } catch (IOException _) {
             reply.fail(); // the reader finds the connection closed as well
         }
-        return reply;
     }
 
     /** Waits from now on for the first event that meets the condition. */
@@ -191,6 +222,7 @@ final class Qmp implements Resource {
         }
         replies.values().forEach(Waiting::fail);
         expected.forEach(Waiting::fail);
+        lines.add(Line.LAST);
         closed.run();
     }
 
