@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #ifndef PAGEMAP_SCAN // headers before Linux 6.7; text of include/uapi/linux/fs.h
 struct page_region {
@@ -103,6 +105,16 @@ int main(void) {
   VALUE("FIEMAP_EXTENT flags of vague places",
         FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_DATA_ENCRYPTED |
             FIEMAP_EXTENT_NOT_ALIGNED | FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL);
+  CONSTANT(SEEK_DATA);
+  CONSTANT(SEEK_HOLE);
+  CONSTANT(O_NONBLOCK);
+  CONSTANT(MS_NOSUID);
+  CONSTANT(MS_NODEV);
+  CONSTANT(MS_NOEXEC);
+  CONSTANT(MS_REMOUNT);
+  CONSTANT(MS_BIND);
+  CONSTANT(MS_REC);
+  CONSTANT(MS_PRIVATE);
   SIZE(pollfd);
   OFFSET(pollfd, events);
   OFFSET(pollfd, revents);

@@ -14,6 +14,9 @@ public final class Errno {
     /** Interrupted by a signal. */
     public static final int EINTR = 4;
 
+    /** No such address; for lseek: only a hole follows. */
+    public static final int ENXIO = 6;
+
     /** Not now; for userfaultfd: the mapping is changing. */
     public static final int EAGAIN = 11;
 

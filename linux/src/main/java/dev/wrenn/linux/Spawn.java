@@ -2,6 +2,7 @@ package dev.wrenn.linux;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.wrenn.base.Forks;
@@ -17,19 +18,22 @@ import java.util.Optional;
 
 /**
  * Order for a program that outlives this process: own session, no inherited descriptors but its
- * standard ones and those it is given, explicit environment, and if asked another network
- * namespace.
+ * standard ones and those it is given, explicit environment, and if asked another network namespace
+ * and mounts that only it sees.
  *
  * @param arguments program, as an absolute path, and its arguments
  * @param environment its whole environment
  * @param output file that standard output and error are appended to
  * @param networkNamespace name under {@code /run/netns}
+ * @param binds what it finds elsewhere too, in a mount namespace of its own: nobody else sees these
+ *     mounts, and they are gone with the last process that does
  */
 public record Spawn(
         List<String> arguments,
         Map<String, String> environment,
         Path output,
-        Optional<String> networkNamespace) {
+        Optional<String> networkNamespace,
+        List<Bind> binds) {
     private static final Duration LIMIT = Duration.ofSeconds(20);
 
     // glibc 2.36 sysdeps and posix/spawn.h, x86-64; sizes are checked by LayoutTest.
@@ -40,6 +44,14 @@ public record Spawn(
     private static final short POSIX_SPAWN_SETSID = 0x80;
     static final int SIGSET_BYTES = 128;
     private static final int CLONE_NEWNET = 0x40000000;
+    private static final int CLONE_NEWNS = 0x20000;
+    static final long MS_NOSUID = 2;
+    static final long MS_NODEV = 4;
+    static final long MS_NOEXEC = 8;
+    static final long MS_REMOUNT = 0x20;
+    static final long MS_BIND = 0x1000;
+    static final long MS_REC = 0x4000;
+    static final long MS_PRIVATE = 0x40000;
     private static final int OWNER_ONLY = 0600;
     private static final int FIRST_INHERITED = 3;
 
@@ -73,18 +85,58 @@ public record Spawn(
     private static final MethodHandle SETNS =
             Libc.bind("setns", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
 
+    private static final MethodHandle UNSHARE =
+            Libc.bind("unshare", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    private static final MethodHandle MOUNT =
+            Libc.bind(
+                    "mount",
+                    FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS));
+
+    /**
+     * A bind mount. Programs in it gain no rights from their owner.
+     *
+     * @param source file, socket or folder
+     * @param target exists already, and is a folder if the source is one
+     * @param use what it is good for, whatever the mount of the source allows
+     */
+    public record Bind(Path source, Path target, Use use) {
+        /** What a mount is good for. */
+        public enum Use {
+            /** To be read and written. */
+            DATA(MS_NOSUID | MS_NODEV | MS_NOEXEC),
+            /** To run programs and use devices, too. */
+            ROOT(MS_NOSUID);
+
+            private final long flags;
+
+            Use(long flags) {
+                this.flags = flags;
+            }
+        }
+    }
+
     /** Copies the collections. */
     public Spawn {
         arguments = List.copyOf(arguments);
         environment = Map.copyOf(environment);
+        binds = List.copyOf(binds);
         if (arguments.isEmpty() || !arguments.getFirst().startsWith("/")) {
             throw new IllegalArgumentException("the program must be named by an absolute path");
         }
     }
 
+    /** Without mounts of its own. */
+    public Spawn(
+            List<String> arguments,
+            Map<String, String> environment,
+            Path output,
+            Optional<String> networkNamespace) {
+        this(arguments, environment, output, networkNamespace, List.of());
+    }
+
     /**
-     * Starts it. Works on a platform thread of its own, because a network namespace belongs to a
-     * thread: the thread ends with the call, so nothing else ever runs in that namespace.
+     * Starts it. Works on a platform thread of its own, because namespaces belong to a thread: the
+     * thread ends with the call, so nothing else ever runs in them.
      *
      * @throws LinuxException if it cannot be started
      */
@@ -107,6 +159,9 @@ public record Spawn(
     private SpawnedProcess startHere(List<Fd> inherited) {
         try (var arena = Arena.ofConfined()) {
             networkNamespace.ifPresent(n -> enter(arena, n));
+            if (!binds.isEmpty()) {
+                makeMounts(arena);
+            }
             var actions = arena.allocate(POSIX_SPAWN_FILE_ACTIONS_BYTES, 8);
             var attributes = arena.allocate(POSIX_SPAWNATTR_BYTES, 8);
             check("posix_spawn_file_actions_init", (int) ACTIONS_INIT.invokeExact(actions));
@@ -213,6 +268,38 @@ public record Spawn(
             throw e;
         } catch (Throwable e) {
             throw Libc.impossible(e);
+        }
+    }
+
+    /** Leaves the mounts that everybody sees (mount_namespaces(7)) and adds ours. */
+    private void makeMounts(Arena arena) throws Throwable {
+        var state = Libc.state(arena);
+        int result = (int) UNSHARE.invokeExact(state, CLONE_NEWNS);
+        if (result < 0) {
+            throw new LinuxException("unshare of mounts", Libc.errno(state));
+        }
+        mount(arena, state, Path.of("none"), Path.of("/"), MS_REC | MS_PRIVATE);
+        for (var bind : binds) {
+            mount(arena, state, bind.source(), bind.target(), MS_BIND);
+            long flags = MS_REMOUNT | MS_BIND | bind.use().flags;
+            mount(arena, state, bind.source(), bind.target(), flags);
+        }
+    }
+
+    private static void mount(
+            Arena arena, MemorySegment state, Path source, Path target, long flags)
+            throws Throwable {
+        int result =
+                (int)
+                        MOUNT.invokeExact(
+                                state,
+                                arena.allocateFrom(source.toString()),
+                                arena.allocateFrom(target.toString()),
+                                MemorySegment.NULL,
+                                flags,
+                                MemorySegment.NULL);
+        if (result < 0) {
+            throw new LinuxException("mount on " + target.getFileName(), Libc.errno(state));
         }
     }
 

@@ -7,6 +7,7 @@ import dev.wrenn.base.Command;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.Spawn.Bind.Use;
 import dev.wrenn.testkit.Eventually;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -72,6 +73,62 @@ class SpawnRootTest {
      */
     private static long signals(String line) {
         return Long.parseUnsignedLong(line.substring(line.indexOf('\t') + 1), 16) & ~0x1_8000_0000L;
+    }
+
+    @Test
+    void mounts_of_its_own_are_seen_by_nobody_else() throws IOException {
+        var source = Files.writeString(folder.resolve("source"), "inside");
+        var target = Files.writeString(folder.resolve("target"), "outside");
+        var spawn =
+                new Spawn(
+                        List.of("/bin/sh", "-c", "/bin/cat " + target + "; echo >> " + target),
+                        Map.of(),
+                        folder.resolve("output"),
+                        Optional.empty(),
+                        List.of(new Spawn.Bind(source, target, Use.DATA)));
+
+        assertThat(outputOf(spawn)).isEqualTo("inside");
+
+        assertThat(source).hasContent("inside\n");
+        assertThat(target).hasContent("outside");
+        assertThat(Files.readString(Path.of("/proc/self/mountinfo")))
+                .doesNotContain(target.toString());
+    }
+
+    @Test
+    void a_mount_allows_what_its_use_needs_and_no_more() throws IOException {
+        var data = Files.createDirectory(folder.resolve("data"));
+        var root = Files.createDirectory(folder.resolve("root"));
+        var spawn =
+                new Spawn(
+                        List.of("/bin/grep", folder.toString(), "/proc/self/mountinfo"),
+                        Map.of(),
+                        folder.resolve("output"),
+                        Optional.empty(),
+                        List.of(
+                                new Spawn.Bind(data, data, Use.DATA),
+                                new Spawn.Bind(root, root, Use.ROOT)));
+
+        var mounts = outputOf(spawn).lines().toList();
+
+        assertThat(mounts).hasSize(2);
+        assertThat(mounts.getFirst()).contains("nosuid", "nodev", "noexec");
+        assertThat(mounts.getLast()).contains("nosuid").doesNotContain("nodev", "noexec");
+    }
+
+    @Test
+    void a_mount_that_cannot_be_made_fails_the_start() {
+        var spawn =
+                new Spawn(
+                        List.of("/bin/true"),
+                        Map.of(),
+                        folder.resolve("output"),
+                        Optional.empty(),
+                        List.of(new Spawn.Bind(folder.resolve("absent"), folder, Use.DATA)));
+
+        assertThatThrownBy(spawn::start)
+                .isInstanceOfSatisfying(
+                        WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.ABSENT));
     }
 
     @Test
