@@ -142,6 +142,7 @@ final class BareVms {
                 vcpus,
                 memory,
                 cloneDisk(undo, disk),
+                diskFolder.resolve("bench.vmm"),
                 slot.namespace(),
                 slot.tap(),
                 slot.macAddress(),

@@ -11,6 +11,14 @@ final class BenchFailed extends WrennException {
         super(Kind.UNAVAILABLE, message, cause);
     }
 
+    private BenchFailed(String message) {
+        super(Kind.UNAVAILABLE, message);
+    }
+
+    static BenchFailed because(String message) {
+        return new BenchFailed(message);
+    }
+
     static BenchFailed because(String message, Throwable cause) {
         return new BenchFailed(message, cause);
     }

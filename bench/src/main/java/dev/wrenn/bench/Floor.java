@@ -103,6 +103,8 @@ final class Floor {
         var memory = snapshot.manifest().memory().toMib() + "M";
         var accelerator =
                 switch (kind) {
+                    case FIRECRACKER ->
+                            throw BenchFailed.because("the floor is known for QEMU only");
                     case QEMU_KVM -> "-accel kvm -cpu host";
                     case QEMU_TCG -> "-accel tcg,tb-size=256 -cpu max";
                 };

@@ -17,6 +17,8 @@ import dev.wrenn.network.SlotPool;
 import dev.wrenn.server.EmbeddedDatabase;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotStore;
+import dev.wrenn.vmm.DeviceLimits;
+import dev.wrenn.vmm.choice.FirecrackerSearch;
 import dev.wrenn.vmm.choice.VmmSelection;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -96,7 +98,14 @@ final class Laboratory implements Resource {
                                             .withPoolSize(1)
                                             .withMaxSlots(2)));
             slots.retainOnly(Set.of());
-            var vmm = undo.hold(VmmSelection.choose(shim).vmm());
+            var vmm =
+                    undo.hold(
+                            VmmSelection.choose(
+                                            new VmmSelection.Options(
+                                                    FirecrackerSearch.of(folder),
+                                                    DeviceLimits.NONE,
+                                                    shim))
+                                    .vmm());
             var bare =
                     new BareVms(
                             vmm,

@@ -28,6 +28,7 @@ import dev.wrenn.network.SlotPool;
 import dev.wrenn.pager.Pager;
 import dev.wrenn.pager.PagerConfig;
 import dev.wrenn.snapshot.SnapshotStore;
+import dev.wrenn.vmm.choice.FirecrackerSearch;
 import dev.wrenn.vmm.choice.VmmSelection;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -96,7 +97,12 @@ public final class Host implements HostAgent, Resource {
             var slots = openSlots(config, prefix);
             undo.undo(() -> leave(slots, runs));
             var http = undo.hold(startClient());
-            var selection = VmmSelection.choose(config.shim());
+            var selection =
+                    VmmSelection.choose(
+                            new VmmSelection.Options(
+                                    FirecrackerSearch.of(folder),
+                                    config.deviceLimits(),
+                                    config.shim()));
             undo.hold(selection.vmm());
             var pager = new Pager(PagerConfig.DEFAULTS);
             var machinery =

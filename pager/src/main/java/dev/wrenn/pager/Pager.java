@@ -6,6 +6,7 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.Fd;
 import dev.wrenn.linux.Pagemap;
 import dev.wrenn.linux.Pidfd;
+import dev.wrenn.linux.Poll;
 import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.linux.Uffd;
 import dev.wrenn.linux.UnixSocket;
@@ -13,6 +14,7 @@ import dev.wrenn.pager.PageServer.Connection;
 import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.WorkingSet;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
@@ -52,6 +54,26 @@ public final class Pager {
     /** Only learns where a VM that boots has its memory. */
     public PageServer announced(String name, Path socket) {
         return listening(name, socket, Optional.empty(), WorkingSet.EMPTY, _ -> {});
+    }
+
+    /** For a VM whose memory is nobody's business yet: it boots and does not hand it over. */
+    public PageServer idle(String name) {
+        return new PageServer(
+                name,
+                config,
+                Optional.empty(),
+                WorkingSet.EMPTY,
+                new TouchRecord(WorkingSet.EMPTY, config.recordingLimit().bytes()),
+                _ -> {},
+                stop -> {
+                    try (var arena = Arena.ofConfined()) {
+                        var poll = new Poll(arena, stop);
+                        while (poll.ready(0) == 0) {
+                            poll.await();
+                        }
+                    }
+                    return Optional.empty();
+                });
     }
 
     private PageServer listening(

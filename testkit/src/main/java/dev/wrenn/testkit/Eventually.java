@@ -51,7 +51,7 @@ public final class Eventually {
      * @throws AssertionError the last failure, once the limit has passed
      */
     public static void holds(Duration limit, Assertions assertions) {
-        long end = System.nanoTime() + limit.toNanos();
+        long end = System.nanoTime() + Slowness.scaled(limit).toNanos();
         AssertionError last = failureOf(assertions);
         while (last != null) {
             if (System.nanoTime() - end >= 0) {

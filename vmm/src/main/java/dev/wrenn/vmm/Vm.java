@@ -4,6 +4,7 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Resource;
 import dev.wrenn.linux.ProcessIdentity;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
@@ -35,9 +36,12 @@ public interface Vm extends Resource {
      * Writes the state of devices and vCPUs, without memory, into a new file; the VM must be
      * frozen, and stays frozen and usable whether this works or not. The file is not synced.
      *
+     * @return with {@link MemoryReader#VMM} the memory as a sparse file: a page in it is as it is
+     *     now, a hole is a page as it was when the VM was restored, or zero if it was booted. It is
+     *     left alone until the VM is saved again or closed. Else empty
      * @throws VmmFailed if the VMM cannot save; the file is gone then
      */
-    void saveState(Path to, Deadline deadline);
+    Optional<Path> saveState(Path to, Deadline deadline);
 
     /** Whether the VMM process still is there. */
     boolean isAlive();

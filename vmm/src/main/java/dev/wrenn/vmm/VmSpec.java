@@ -13,7 +13,10 @@ import java.util.regex.Pattern;
  *     long, because unix socket paths are short
  * @param vcpus 1 to 64
  * @param memory a whole number of MiB, at least 64
- * @param disk raw image; the caller makes sure that nobody else writes it
+ * @param disk raw image; the caller makes sure that nobody else writes it, the VMM may come to own
+ *     it
+ * @param scratch folder for large files of the driver, on a real disk; does not exist yet, is gone
+ *     when the VM is closed
  * @param networkNamespace name under {@code /run/netns} in which the tap is
  * @param tap name of the tap
  * @param macAddress of the guest
@@ -25,6 +28,7 @@ public record VmSpec(
         int vcpus,
         ByteSize memory,
         Path disk,
+        Path scratch,
         String networkNamespace,
         String tap,
         String macAddress,
@@ -44,7 +48,12 @@ public record VmSpec(
         require(
                 memory.bytes() % ByteSize.mib(1).bytes() == 0 && memory.toMib() >= 64,
                 "memory size");
-        require(disk.isAbsolute() && pageSocket.isAbsolute() && runFolder.isAbsolute(), "path");
+        require(
+                disk.isAbsolute()
+                        && scratch.isAbsolute()
+                        && pageSocket.isAbsolute()
+                        && runFolder.isAbsolute(),
+                "path");
         require(NAME.matcher(networkNamespace).matches() && LINK.matcher(tap).matches(), "network");
         require(MAC.matcher(macAddress).matches(), "MAC address");
     }

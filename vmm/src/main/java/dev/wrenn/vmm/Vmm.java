@@ -10,10 +10,11 @@ import java.util.Optional;
  * A driver for one kind of virtual machine monitor on this machine.
  *
  * <p><em>Cold boot</em> starts a kernel; <em>restore</em> starts a fresh VMM process that goes on
- * where another one was frozen. Either way the guest's memory comes from a page server that listens
- * on {@link VmSpec#pageSocket()} before the call: the VMM connects to it while it starts and hands
+ * where another one was frozen. A restored guest's memory comes from a page server that listens on
+ * {@link VmSpec#pageSocket()} before the call: the VMM connects to it while it starts and hands
  * over a userfaultfd and its memory regions (Firecracker's handshake,
- * docs/snapshotting/handling-page-faults-on-snapshot-resume.md there).
+ * docs/snapshotting/handling-page-faults-on-snapshot-resume.md there). So it does on a cold boot,
+ * without userfaultfd, if it leaves its memory to be read by {@link MemoryReader#PAGE_SERVER}.
  *
  * <p>VMM processes belong to a session of their own and outlive this process. Thread-safe; the
  * calls block and may be made on virtual threads.
@@ -22,8 +23,18 @@ public interface Vmm extends Resource {
     /** What it is. */
     VmmKind kind();
 
-    /** Version of the VMM program; VM state can be loaded only by the version that saved it. */
+    /** Version of the VMM program. */
     String version();
+
+    /**
+     * Names what the VM state that it saves is good for, for people too: a state is loaded only by
+     * a VMM that says the same. It holds the kind, the versions that understand each other, and the
+     * sort of processor if guests see the real one.
+     */
+    String stateFormat();
+
+    /** Who reads the memory of its VMs. */
+    MemoryReader memoryReader();
 
     /**
      * Boots a kernel. The vCPUs run when this returns.

@@ -16,8 +16,10 @@ import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.pager.MemoryRegion;
 import dev.wrenn.snapshot.SnapshotId;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -239,8 +241,8 @@ final class Adoption {
         }
         try (var disks = Files.list(machinery.diskFolder())) {
             for (var disk : disks.toList()) {
-                var name = disk.getFileName().toString().replaceFirst("\\.raw$", "");
-                if (!keptRuns.contains(name)) {
+                if (!keptRuns.contains(Machinery.ownerOf(disk))) {
+                    ResumePath.deleteFolder(disk);
                     ResumePath.deleteFile(disk);
                 }
             }
@@ -251,14 +253,15 @@ final class Adoption {
 
     /**
      * Ends VMMs that work in a run folder: one that was started just before this host agent was
-     * killed is in no record yet, but its command line names the folder.
+     * killed is in no record yet, but its command line names the folder, or its root lies there.
      */
     private static void endProcessesIn(Path runFolder) {
+        var folders = foldersIn(runFolder);
         ProcessHandle.allProcesses()
                 .map(ProcessHandle::pid)
-                .filter(pid -> worksIn(runFolder, pid))
+                .filter(pid -> worksIn(runFolder, folders, pid))
                 .forEach(pid -> {
-                    if (kill(pid, () -> worksIn(runFolder, pid))) {
+                    if (kill(pid, () -> worksIn(runFolder, folders, pid))) {
                         LOG.atWarn()
                                 .addKeyValue("pid", pid)
                                 .log("ended a VM that belongs to nobody");
@@ -266,8 +269,32 @@ final class Adoption {
                 });
     }
 
-    private static boolean worksIn(Path runFolder, long pid) {
-        return commandLine(pid).contains(runFolder + "/");
+    private static boolean worksIn(Path runFolder, Set<Object> folders, long pid) {
+        return commandLine(pid).contains(runFolder + "/")
+                || identityOf(Path.of("/proc/" + pid + "/root"))
+                        .filter(folders::contains)
+                        .isPresent();
+    }
+
+    /** What tells these folders from all others, by whatever path one comes to them. */
+    private static Set<Object> foldersIn(Path runFolder) {
+        var found = new HashSet<>();
+        try (var tree = Files.walk(runFolder)) {
+            tree.filter(Files::isDirectory)
+                    .forEach(folder -> identityOf(folder).ifPresent(found::add));
+        } catch (IOException | UncheckedIOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "cannot look into a run folder", e);
+        }
+        return found;
+    }
+
+    private static Optional<Object> identityOf(Path folder) {
+        try {
+            return Optional.ofNullable(
+                    Files.readAttributes(folder, BasicFileAttributes.class).fileKey());
+        } catch (IOException _) {
+            return Optional.empty(); // it is gone, or not ours to see
+        }
     }
 
     private static String commandLine(long pid) {

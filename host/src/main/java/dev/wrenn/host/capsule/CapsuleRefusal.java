@@ -45,6 +45,13 @@ public final class CapsuleRefusal extends WrennException {
                 });
     }
 
+    static CapsuleRefusal otherVmm(String savedBy, String here) {
+        return new CapsuleRefusal(
+                Kind.WRONG_STATE,
+                "saved by %s, which this host cannot go on with: it runs %s. Resume it on a host like the first, or run that VMM here"
+                        .formatted(savedBy, here));
+    }
+
     static CapsuleRefusal busy(String capsule) {
         return new CapsuleRefusal(
                 Kind.UNAVAILABLE, "too many operations wait for capsule " + capsule);

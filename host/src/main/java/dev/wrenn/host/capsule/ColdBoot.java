@@ -11,6 +11,7 @@ import dev.wrenn.contract.host.ProcessDefaults;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.RunRecord;
 import dev.wrenn.snapshot.Snapshot;
+import dev.wrenn.vmm.MemoryReader;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -107,12 +108,20 @@ public final class ColdBoot {
             record = record.withSlot(slot.slot().index());
             machinery.journal().write(record);
             var machine = machinery.machine(name, slot.slot(), vcpus, memory);
-            var pages = undo.hold(machinery.pager().announced(name, machine.pageSocket()));
+            var pages =
+                    undo.hold(
+                            switch (machinery.vmm().memoryReader()) {
+                                case PAGE_SERVER ->
+                                        machinery.pager().announced(name, machine.pageSocket());
+                                case VMM -> machinery.pager().idle(name);
+                            });
             var vm = undo.hold(machinery.vmm().boot(machine, machinery.bootSource(), deadline));
             vm.onEnd(end -> loss.report(CapsuleRefusal.lost(name, end)));
             var process = vm.process();
             machinery.journal().write(record.withProcess(process.pid(), process.startTicks()));
-            pages.awaitConnected(deadline);
+            if (machinery.vmm().memoryReader() == MemoryReader.PAGE_SERVER) {
+                pages.awaitConnected(deadline);
+            }
             var guest = undo.hold(machinery.guest(slot.slot(), process, token));
             guest.init(initOf(name, template, token), token, loss.reported(), deadline);
             return RunningCapsule.of(

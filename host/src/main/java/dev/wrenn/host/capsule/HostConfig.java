@@ -1,6 +1,7 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
+import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 import java.time.Duration;
 
@@ -16,6 +17,7 @@ import java.time.Duration;
  * @param startLimit longest time for a resume
  * @param bootLimit longest time for a cold boot
  * @param pauseLimit longest time for a pause
+ * @param deviceLimits what one VM may transfer, with a VMM that can limit it
  */
 public record HostConfig(
         Path dataFolder,
@@ -26,7 +28,8 @@ public record HostConfig(
         int maxSlots,
         Duration startLimit,
         Duration bootLimit,
-        Duration pauseLimit) {
+        Duration pauseLimit,
+        DeviceLimits deviceLimits) {
     /** Version of the host agent and of the guest agent built with it. */
     public static final String VERSION = "0.1.0";
 
@@ -49,6 +52,7 @@ public record HostConfig(
                 200,
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(180),
-                Duration.ofMinutes(5));
+                Duration.ofMinutes(5),
+                DeviceLimits.NONE);
     }
 }

@@ -66,9 +66,20 @@ public record Machinery(
                 record.reason());
     }
 
+    private static final String DISK_SUFFIX = ".raw";
+    private static final String SCRATCH_SUFFIX = ".vmm";
+
     /** The writable root disk of a capsule. */
     Path diskOf(String capsule) {
-        return diskFolder.resolve(capsule + ".raw");
+        return diskFolder.resolve(capsule + DISK_SUFFIX);
+    }
+
+    /** Whose run it is that keeps that entry in the disk folder. */
+    static String ownerOf(Path entry) {
+        var name = String.valueOf(entry.getFileName());
+        return name.endsWith(DISK_SUFFIX) || name.endsWith(SCRATCH_SUFFIX)
+                ? name.substring(0, name.lastIndexOf('.'))
+                : name;
     }
 
     /** The virtual machine of a run; the same for a boot and for a restore of what it booted. */
@@ -80,6 +91,7 @@ public record Machinery(
                 vcpus,
                 memory,
                 diskOf(capsule),
+                diskFolder.resolve(capsule + SCRATCH_SUFFIX),
                 slot.namespace(),
                 slot.tap(),
                 slot.macAddress(),

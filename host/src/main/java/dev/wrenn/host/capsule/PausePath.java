@@ -5,6 +5,7 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.pager.MemoryFile;
 import dev.wrenn.pager.PageSink;
 import dev.wrenn.snapshot.LayerWriter;
 import dev.wrenn.snapshot.ManifestFacts;
@@ -15,8 +16,10 @@ import dev.wrenn.snapshot.SnapshotId;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -101,31 +104,58 @@ public final class PausePath {
                                     facts.memory(),
                                     machinery.images().kernelVersion(),
                                     facts.template(),
-                                    facts.attributes()));
+                                    attributes(facts)));
             storeWorkingSet(run, snapshot);
             return snapshot;
         }
     }
 
-    /** Disk, VM state and memory side by side; whatever fails, all three have ended. */
     private void save(
             RunningCapsule run,
             SnapshotDraft draft,
             Optional<Snapshot> base,
             Facts facts,
             Deadline deadline) {
+        Supplier<Capture> memory =
+                () -> {
+                    machinery.steps().before(PauseStep.MEMORY);
+                    return new Capture(
+                            draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES));
+                };
+        switch (machinery.vmm().memoryReader()) {
+            case PAGE_SERVER -> saveSideBySide(run, draft, memory, deadline);
+            case VMM -> saveStateFirst(run, draft, memory, deadline);
+        }
+    }
+
+    /** Disk, VM state and memory side by side; whatever fails, all three have ended. */
+    private void saveSideBySide(
+            RunningCapsule run, SnapshotDraft draft, Supplier<Capture> memory, Deadline deadline) {
         try (var forks = new Forks()) {
             var cloning = forks.start("clone disk", () -> cloneDisk(run, draft));
             var saving = forks.start("save VM state", () -> saveState(run, draft, deadline));
             try {
-                machinery.steps().before(PauseStep.MEMORY);
-                var memory = draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES);
-                run.pages().capture(new Capture(memory));
+                run.pages().capture(memory.get());
             } finally {
                 // A save that is cut short leaves the VMM in the middle of it: let it end.
                 saving.await(deadline.left());
             }
             saving.take(deadline.left());
+            cloning.take(deadline.left());
+        }
+    }
+
+    /**
+     * A VMM that writes the memory itself may still work off writes to the disk that the guest had
+     * asked for. Those that its state calls done are in the disk once the state is saved, and those
+     * that come later are in the state as well.
+     */
+    private void saveStateFirst(
+            RunningCapsule run, SnapshotDraft draft, Supplier<Capture> memory, Deadline deadline) {
+        var written = saveState(run, draft, deadline);
+        try (var forks = new Forks()) {
+            var cloning = forks.start("clone disk", () -> cloneDisk(run, draft));
+            MemoryFile.read(written.orElseThrow(), memory.get());
             cloning.take(deadline.left());
         }
     }
@@ -136,10 +166,10 @@ public final class PausePath {
         return draft.disk();
     }
 
-    private Path saveState(RunningCapsule run, SnapshotDraft draft, Deadline deadline) {
+    private Optional<Path> saveState(
+            RunningCapsule run, SnapshotDraft draft, Deadline deadline) {
         machinery.steps().before(PauseStep.VM_STATE);
-        run.vm().saveState(draft.vmState(), deadline);
-        return draft.vmState();
+        return run.vm().saveState(draft.vmState(), deadline);
     }
 
     /** Only a hint to the next resume, so no reason to fail. */
@@ -179,6 +209,15 @@ public final class PausePath {
         public void zero(long firstPage, long count) {
             layer.zero(firstPage, count);
         }
+    }
+
+    /** Where a snapshot's manifest says which VMMs can go on with it. */
+    static final String STATE_FORMAT = "state_format";
+
+    private Map<String, String> attributes(Facts facts) {
+        var all = new HashMap<>(facts.attributes());
+        all.put(STATE_FORMAT, machinery.vmm().stateFormat());
+        return all;
     }
 
     /** Where a snapshot's guest agent token is kept in its manifest. */

@@ -72,6 +72,7 @@ public final class ResumePath {
         steps.before(ResumeStep.SNAPSHOT);
         undo.hold(machinery.store().hold(order.snapshot()));
         var snapshot = machinery.store().open(order.snapshot());
+        demandLoadable(snapshot);
         var image = undo.hold(snapshot.image());
         steps.before(ResumeStep.DISK);
         var disk = undo.hold(cloneDisk(snapshot, capsule));
@@ -141,6 +142,15 @@ public final class ResumePath {
                                 });
         server.complete(pages);
         return pages;
+    }
+
+    /** Says before anything is tried what a VMM would say in its own words, or not at all. */
+    private void demandLoadable(Snapshot snapshot) {
+        var here = machinery.vmm().stateFormat();
+        var there = snapshot.manifest().attributes().getOrDefault(PausePath.STATE_FORMAT, here);
+        if (!there.equals(here)) {
+            throw CapsuleRefusal.otherVmm(there, here);
+        }
     }
 
     static List<RunRecord.Region> regions(List<MemoryRegion> regions) {

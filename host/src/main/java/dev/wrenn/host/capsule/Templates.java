@@ -197,12 +197,17 @@ public final class Templates {
     }
 
     /**
-     * A new kernel, agent or root disk makes new shapes; what was booted from the old ones stays
-     * usable.
+     * A new kernel, agent, root disk or VMM makes new shapes; what was booted from the old ones
+     * stays usable.
      */
     private String shapeKey(TemplateRecord record, int vcpus, int memoryMb) {
-        return "%dx%d@%s+%s"
-                .formatted(vcpus, memoryMb, machinery.imagesName(), diskOf(record).getFileName());
+        return "%dx%d@%s+%s+%s"
+                .formatted(
+                        vcpus,
+                        memoryMb,
+                        machinery.imagesName(),
+                        diskOf(record).getFileName(),
+                        machinery.vmm().stateFormat());
     }
 
     private TemplateRecord require(TemplateId template) {

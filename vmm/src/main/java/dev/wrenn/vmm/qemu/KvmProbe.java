@@ -4,7 +4,6 @@ import dev.wrenn.base.Command;
 import dev.wrenn.base.CommandFailed;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
-import dev.wrenn.vmm.VmmKind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,30 +32,31 @@ final class KvmProbe {
         } else if (!Files.isReadable(device) || !Files.isWritable(device)) {
             reasons.add(device + " may not be opened by this user");
         } else {
-            var failure = tryGuest(binary, VmmKind.QEMU_KVM);
+            var failure = tryGuest(binary, Accelerator.KVM);
             if (failure.isEmpty()) {
                 reasons.add("KVM runs a guest in long mode");
-                return new QemuProbe(VmmKind.QEMU_KVM, reasons);
+                return new QemuProbe(Accelerator.KVM, reasons);
             }
             reasons.add(device + " exists but does not run an ordinary guest: " + failure);
         }
-        var failure = tryGuest(binary, VmmKind.QEMU_TCG);
+        var failure = tryGuest(binary, Accelerator.TCG);
         if (!failure.isEmpty()) {
             throw new WrennException(
                     Kind.UNAVAILABLE, binary.getFileName() + " does not run a guest: " + failure);
         }
         reasons.add(
                 "QEMU's translator (TCG) runs a guest in long mode; it is several times slower");
-        return new QemuProbe(VmmKind.QEMU_TCG, reasons);
+        return new QemuProbe(Accelerator.TCG, reasons);
     }
 
     /** Empty if the guest ran, else what happened instead. */
-    static String tryGuest(Path binary, VmmKind kind) {
+    static String tryGuest(Path binary, Accelerator accelerator) {
         try {
             var firmware = Files.createTempFile("wrenn-probe", ".bin");
             try {
                 Files.write(firmware, firmware());
-                var output = Command.of(arguments(binary, kind, firmware)).within(LIMIT).tryRun();
+                var output =
+                        Command.of(arguments(binary, accelerator, firmware)).within(LIMIT).tryRun();
                 if (output.isSuccess() && output.stdout().strip().equals(SAID)) {
                     return "";
                 }
@@ -71,9 +71,9 @@ final class KvmProbe {
         }
     }
 
-    private static List<String> arguments(Path binary, VmmKind kind, Path firmware) {
+    private static List<String> arguments(Path binary, Accelerator accelerator, Path firmware) {
         var arguments = new ArrayList<>(List.of(binary.toString()));
-        arguments.addAll(QemuCommandLine.accelerator(kind));
+        arguments.addAll(QemuCommandLine.accelerator(accelerator));
         arguments.addAll(
                 List.of("-machine", "microvm", "-m", "16M", "-nodefaults", "-no-user-config"));
         arguments.addAll(List.of("-display", "none", "-no-reboot", "-monitor", "none"));

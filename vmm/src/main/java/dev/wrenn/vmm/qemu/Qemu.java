@@ -13,6 +13,8 @@ import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.linux.Spawn;
 import dev.wrenn.linux.UnixSocket;
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.HostCpu;
+import dev.wrenn.vmm.MemoryReader;
 import dev.wrenn.vmm.Vm;
 import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.Vmm;
@@ -57,7 +59,7 @@ public final class Qemu implements Vmm {
     private Qemu(QemuConfig config, String version, long tscKhz) {
         this.config = config;
         this.version = version;
-        this.commandLine = new QemuCommandLine(config.kind(), config.binary(), tscKhz);
+        this.commandLine = new QemuCommandLine(config.accelerator(), config.binary(), tscKhz);
         this.trimming = Loop.every("vmm logs", TRIM_PERIOD, this::trimLogs);
     }
 
@@ -68,9 +70,9 @@ public final class Qemu implements Vmm {
      */
     public static Qemu open(QemuConfig config) {
         var tscKhz =
-                switch (config.kind()) {
-                    case QEMU_KVM -> 0L;
-                    case QEMU_TCG -> TscProbe.khz(config.tscProbe());
+                switch (config.accelerator()) {
+                    case KVM -> 0L;
+                    case TCG -> TscProbe.khz(config.tscProbe());
                 };
         return new Qemu(config, versionOf(config.binary()), tscKhz);
     }
@@ -87,12 +89,27 @@ public final class Qemu implements Vmm {
 
     @Override
     public VmmKind kind() {
-        return config.kind();
+        return config.accelerator().kind();
     }
 
     @Override
     public String version() {
         return version;
+    }
+
+    /** Releases of one series load each other's state (QEMU docs/devel/migration.rst). */
+    @Override
+    public String stateFormat() {
+        var series = version.replaceFirst("^([0-9]+\\.[0-9]+).*", "$1");
+        return switch (config.accelerator()) {
+            case KVM -> "QEMU " + series + " with KVM on " + HostCpu.name();
+            case TCG -> "QEMU " + series + " with TCG";
+        };
+    }
+
+    @Override
+    public MemoryReader memoryReader() {
+        return MemoryReader.PAGE_SERVER;
     }
 
     @Override

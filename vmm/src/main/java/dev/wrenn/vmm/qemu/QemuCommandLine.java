@@ -2,7 +2,6 @@ package dev.wrenn.vmm.qemu;
 
 import dev.wrenn.vmm.BootSource;
 import dev.wrenn.vmm.VmSpec;
-import dev.wrenn.vmm.VmmKind;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,7 +15,7 @@ import java.util.List;
  * <p>QEMU inherits the listening monitor socket as descriptor 3, the disk as 4 and, read-only, as
  * 5, and for a restore the VM state as 6.
  */
-record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
+record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
     static final int MONITOR_FD = 3;
     static final int DISK_FD = 4;
     static final int DISK_READ_ONLY_FD = 5;
@@ -54,7 +53,7 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
         arguments.addAll(List.of("-name", spec.name()));
         arguments.addAll(List.of("-no-user-config", "-nodefaults", "-display", "none"));
         arguments.addAll(List.of("-machine", "microvm,memory-backend=mem"));
-        arguments.addAll(accelerator(kind));
+        arguments.addAll(accelerator(accelerator));
         arguments.addAll(List.of("-smp", Integer.toString(spec.vcpus()), "-m", memory));
         // The shim replaces the mapping of this memfd by memory of its own.
         arguments.addAll(List.of("-object", "memory-backend-memfd,id=mem,share=on,size=" + memory));
@@ -91,11 +90,10 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
         return arguments;
     }
 
-    static List<String> accelerator(VmmKind kind) {
-        return switch (kind) {
-            case QEMU_KVM -> List.of("-accel", "kvm", "-cpu", "host");
-            case QEMU_TCG ->
-                    List.of("-accel", "tcg,tb-size=" + TRANSLATION_BUFFER_MIB, "-cpu", "max");
+    static List<String> accelerator(Accelerator accelerator) {
+        return switch (accelerator) {
+            case KVM -> List.of("-accel", "kvm", "-cpu", "host");
+            case TCG -> List.of("-accel", "tcg,tb-size=" + TRANSLATION_BUFFER_MIB, "-cpu", "max");
         };
     }
 
@@ -122,11 +120,11 @@ record QemuCommandLine(VmmKind kind, Path binary, long tscKhz) {
 
     private String kernelArguments(BootSource source) {
         var machine =
-                switch (kind) {
-                    case QEMU_KVM -> "";
+                switch (accelerator) {
+                    case KVM -> "";
                     // Without it the kernel measures the counter against the emulated timer, which
                     // hangs on a busy machine (3 of 4 boots).
-                    case QEMU_TCG -> " tsc=reliable tsc_early_khz=" + tscKhz;
+                    case TCG -> " tsc=reliable tsc_early_khz=" + tscKhz;
                 };
         return "console=ttyS0 reboot=t panic=-1%s %s"
                 .formatted(machine, source.arguments())

@@ -1,18 +1,17 @@
 package dev.wrenn.vmm.qemu;
 
-import dev.wrenn.vmm.VmmKind;
 import java.nio.file.Path;
 
 /**
  * Which QEMU is used, and with what beside it.
  *
- * @param kind what {@link Qemu#probe} found to work here
+ * @param accelerator what {@link Qemu#probe} found to work here
  * @param binary qemu-system-x86_64, 7.2 or newer
  * @param shim library that turns guest memory into userfaultfd memory (guest/shim)
  * @param tscProbe program that prints the frequency of this machine's time stamp counter in kHz
- *     (guest/tsc); used for {@link VmmKind#QEMU_TCG} only
+ *     (guest/tsc); used for {@link Accelerator#TCG} only
  */
-public record QemuConfig(VmmKind kind, Path binary, Path shim, Path tscProbe) {
+public record QemuConfig(Accelerator accelerator, Path binary, Path shim, Path tscProbe) {
     /** Demands absolute paths, because the VMM is started in another folder and environment. */
     public QemuConfig {
         if (!binary.isAbsolute() || !shim.isAbsolute() || !tscProbe.isAbsolute()) {

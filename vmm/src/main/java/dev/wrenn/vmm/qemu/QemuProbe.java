@@ -1,6 +1,5 @@
 package dev.wrenn.vmm.qemu;
 
-import dev.wrenn.vmm.VmmKind;
 import java.util.List;
 
 /**
@@ -8,7 +7,7 @@ import java.util.List;
  *
  * @param reasons sentences for an operator, in the order in which things were looked at
  */
-public record QemuProbe(VmmKind kind, List<String> reasons) {
+public record QemuProbe(Accelerator accelerator, List<String> reasons) {
     /** Copies the list. */
     public QemuProbe {
         reasons = List.copyOf(reasons);

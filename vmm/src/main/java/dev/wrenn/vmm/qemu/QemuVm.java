@@ -1,7 +1,6 @@
 package dev.wrenn.vmm.qemu;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
@@ -10,21 +9,15 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.Pidfd;
 import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.vmm.Vm;
-import dev.wrenn.vmm.VmDied;
 import dev.wrenn.vmm.VmEnd;
+import dev.wrenn.vmm.VmLife;
 import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.VmmFailed;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -51,23 +44,10 @@ final class QemuVm implements Vm {
     private final RunOrder order;
     private final VmOutput output;
     private final Consumer<QemuVm> onGone;
-    private final CompletableFuture<VmEnd> end = new CompletableFuture<>();
-    private final Object lock = new Object();
-
-    @GuardedBy("lock")
-    private final List<Consumer<VmEnd>> listeners = new ArrayList<>();
-
-    @GuardedBy("lock")
-    private Care care = Care.OURS;
+    private final VmLife life;
 
     /** Set before the process is ended because its guest shut down. */
     private volatile Optional<String> guestsLastWords = Optional.empty();
-
-    private enum Care {
-        OURS,
-        DETACHED,
-        CLOSED
-    }
 
     /**
      * @param onGone called once when the VM is no longer this object's: ended, closed or detached
@@ -83,6 +63,7 @@ final class QemuVm implements Vm {
         this.process = process;
         this.pidfd = pidfd;
         this.onGone = onGone;
+        this.life = new VmLife(spec.name());
         this.output = new VmOutput(files.log());
         this.qmp = new Qmp(spec.name(), monitor, this::take, this::monitorGone);
         this.state = new StateTransfer(qmp);
@@ -169,7 +150,7 @@ final class QemuVm implements Vm {
     }
 
     @Override
-    public void saveState(Path to, Deadline deadline) {
+    public Optional<Path> saveState(Path to, Deadline deadline) {
         if (isRunning(deadline)) {
             throw new WrennException(Kind.WRONG_STATE, "a VM must be frozen to save its state");
         }
@@ -179,22 +160,17 @@ final class QemuVm implements Vm {
                     state.save(to, files.jail(), deadline);
                     return true;
                 });
+        return Optional.empty();
     }
 
     @Override
     public boolean isAlive() {
-        return !end.isDone() && process.isAlive();
+        return !life.hasEnded() && process.isAlive();
     }
 
     @Override
     public void onEnd(Consumer<VmEnd> listener) {
-        synchronized (lock) {
-            if (!end.isDone()) {
-                listeners.add(listener);
-                return;
-            }
-        }
-        listener.accept(end.join());
+        life.onEnd(listener);
     }
 
     @Override
@@ -220,7 +196,7 @@ final class QemuVm implements Vm {
      */
     @Override
     public void close() {
-        if (!leave(Care.CLOSED)) {
+        if (!life.leave()) {
             return;
         }
         pidfd.kill();
@@ -241,26 +217,10 @@ final class QemuVm implements Vm {
 
     @Override
     public void detach() {
-        if (leave(Care.DETACHED)) {
+        if (life.leave()) {
             qmp.close();
             pidfd.close();
             onGone.accept(this);
-        }
-    }
-
-    private boolean leave(Care next) {
-        synchronized (lock) {
-            var wasOurs = care == Care.OURS;
-            if (wasOurs) {
-                care = next;
-            }
-            return wasOurs;
-        }
-    }
-
-    private boolean isOurs() {
-        synchronized (lock) {
-            return care == Care.OURS;
         }
     }
 
@@ -274,17 +234,11 @@ final class QemuVm implements Vm {
         try {
             return call.get();
         } catch (Qmp.QmpClosed closed) {
-            if (!isOurs()) {
-                throw new VmDied(attempt, new VmEnd(VmEnd.Cause.VMM, "closed by this process"));
+            var died = life.died(attempt, EXIT_LIMIT);
+            if (died.isPresent()) {
+                throw died.get();
             }
-            try {
-                throw new VmDied(attempt, end.get(EXIT_LIMIT.toMillis(), TimeUnit.MILLISECONDS));
-            } catch (InterruptedException _) {
-                Thread.currentThread().interrupt();
-                throw closed;
-            } catch (ExecutionException | TimeoutException _) {
-                throw closed;
-            }
+            throw closed;
         }
     }
 
@@ -304,13 +258,13 @@ final class QemuVm implements Vm {
             LOG.atWarn().setCause(e).addKeyValue("vm", spec.name()).log("no last words of guest");
         }
         guestsLastWords = Optional.of(output.lastLines());
-        if (isOurs()) {
+        if (life.isOurs()) {
             pidfd.kill();
         }
     }
 
     private void monitorGone() {
-        if (isOurs()) {
+        if (life.isOurs()) {
             // Waiting for the process is a native call: not on the virtual thread of the reader.
             Loop.onPlatformThread("vm end " + spec.name(), this::settleEnd);
         }
@@ -325,22 +279,10 @@ final class QemuVm implements Vm {
             pidfd.kill();
             awaitExit();
         }
-        var result =
+        life.settle(
                 guestsLastWords
                         .map(words -> new VmEnd(VmEnd.Cause.GUEST, words))
-                        .orElseGet(() -> new VmEnd(VmEnd.Cause.VMM, output.lastLines()));
-        List<Consumer<VmEnd>> told;
-        synchronized (lock) {
-            end.complete(result);
-            told = care == Care.OURS ? List.copyOf(listeners) : List.of();
-            listeners.clear();
-        }
-        LOG.atInfo()
-                .addKeyValue("vm", spec.name())
-                .addKeyValue("cause", result.cause())
-                .addKeyValue("output", result.lastOutput())
-                .log("vm ended");
-        told.forEach(listener -> listener.accept(result));
+                        .orElseGet(() -> new VmEnd(VmEnd.Cause.VMM, output.lastLines())));
     }
 
     private boolean awaitExit() {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.Command;
 import dev.wrenn.base.WrennException;
-import dev.wrenn.vmm.VmmKind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,7 +46,7 @@ final class KvmProbeTest {
     void a_machine_without_the_device_gets_the_translator_and_is_told_why() {
         var probe = KvmProbe.select(QEMU, folder.resolve("kvm"));
 
-        assertThat(probe.kind()).isEqualTo(VmmKind.QEMU_TCG);
+        assertThat(probe.accelerator()).isEqualTo(Accelerator.TCG);
         assertThat(probe.reasons()).hasSize(2).first().asString().contains("does not exist");
     }
 
@@ -65,7 +64,7 @@ final class KvmProbeTest {
 
         var probe = KvmProbe.select(qemu, device);
 
-        assertThat(probe.kind()).isEqualTo(VmmKind.QEMU_TCG);
+        assertThat(probe.accelerator()).isEqualTo(Accelerator.TCG);
         assertThat(probe.reasons().getFirst()).contains("exit code 134", "failed to set MSR");
     }
 
@@ -74,7 +73,7 @@ final class KvmProbeTest {
         var device = Files.createFile(folder.resolve("kvm"));
         var qemu = program("case \"$*\" in *tcg*) echo run. ;; *) echo run ;; esac\n");
 
-        assertThat(KvmProbe.select(qemu, device).kind()).isEqualTo(VmmKind.QEMU_TCG);
+        assertThat(KvmProbe.select(qemu, device).accelerator()).isEqualTo(Accelerator.TCG);
     }
 
     @Test
@@ -82,7 +81,7 @@ final class KvmProbeTest {
         var device = Files.createFile(folder.resolve("kvm"));
         var qemu = program("case \"$*\" in *kvm*) echo run. ;; *) exit 1 ;; esac\n");
 
-        assertThat(KvmProbe.select(qemu, device).kind()).isEqualTo(VmmKind.QEMU_KVM);
+        assertThat(KvmProbe.select(qemu, device).accelerator()).isEqualTo(Accelerator.KVM);
     }
 
     @Test

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.vmm.BootSource;
 import dev.wrenn.vmm.VmSpec;
-import dev.wrenn.vmm.VmmKind;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,6 +23,7 @@ final class QemuCommandLineTest {
                     2,
                     ByteSize.mib(512),
                     Path.of("/data/disks/a,b.raw"),
+                    Path.of("/data/scratch"),
                     "wrn-7",
                     "tap0",
                     "02:fc:00:00:00:05",
@@ -64,14 +64,14 @@ final class QemuCommandLineTest {
 
     @Test
     void a_restore_has_the_machine_and_nothing_else() {
-        var restore = new QemuCommandLine(VmmKind.QEMU_TCG, BINARY, 2_596_134).restore(SPEC);
+        var restore = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).restore(SPEC);
 
         assertThat(lines(restore)).isEqualTo(MACHINE + "-incoming defer\n");
     }
 
     @Test
     void a_boot_has_the_same_machine_and_a_kernel_that_knows_its_clock() {
-        var boot = new QemuCommandLine(VmmKind.QEMU_TCG, BINARY, 2_596_134).boot(SPEC, SOURCE);
+        var boot = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).boot(SPEC, SOURCE);
 
         assertThat(lines(boot.subList(0, boot.size() - 2)))
                 .isEqualTo(MACHINE + "-kernel /data/vmlinuz\n-initrd /data/initrd\n");
@@ -84,7 +84,7 @@ final class QemuCommandLineTest {
 
     @Test
     void on_kvm_the_processor_is_the_hosts_and_the_clock_its_own() {
-        var boot = new QemuCommandLine(VmmKind.QEMU_KVM, BINARY, 0).boot(SPEC, SOURCE);
+        var boot = new QemuCommandLine(Accelerator.KVM, BINARY, 0).boot(SPEC, SOURCE);
 
         assertThat(lines(boot)).contains("-accel kvm\n-cpu host\n");
         assertThat(boot.getLast()).isEqualTo("console=ttyS0 reboot=t panic=-1 quiet wrenn.root=x");
