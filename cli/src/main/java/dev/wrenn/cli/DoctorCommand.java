@@ -37,8 +37,7 @@ final class DoctorCommand implements Callable<Integer> {
         var findings = new ArrayList<Finding>();
         findings.add(MachineChecks.root());
         findings.add(MachineChecks.qemu());
-        findings.add(MachineChecks.firecracker());
-        findings.add(MachineChecks.vmm());
+        findings.add(MachineChecks.vmm(folder.path()));
         findings.add(MachineChecks.userfaultfd());
         findings.addAll(MachineChecks.network());
         findings.add(MachineChecks.disk(folder.path()));

@@ -8,6 +8,7 @@ import dev.wrenn.cli.folder.ServerRecord;
 import dev.wrenn.linux.LinuxException;
 import dev.wrenn.linux.Reflink;
 import dev.wrenn.linux.UserfaultSupport;
+import dev.wrenn.vmm.choice.FirecrackerSearch;
 import dev.wrenn.vmm.choice.VmmSelection;
 import java.io.IOException;
 import java.net.ServerSocket;
@@ -45,11 +46,12 @@ final class MachineChecks {
     }
 
     /** Which VMM capsules get, found out by running a guest of a few instructions. */
-    static Finding vmm() {
+    static Finding vmm(Path dataFolder) {
         try {
-            var probe = VmmSelection.probe();
+            var probe = VmmSelection.probe(FirecrackerSearch.of(dataFolder));
             var why = String.join("; ", probe.reasons());
             return switch (probe.kind()) {
+                case FIRECRACKER -> Finding.ok("vmm", "Firecracker: " + why);
                 case QEMU_KVM -> Finding.ok("vmm", "QEMU with KVM: " + why);
                 case QEMU_TCG ->
                         Finding.note(
@@ -60,13 +62,6 @@ final class MachineChecks {
         } catch (WrennException e) {
             return Finding.failed("vmm", "no VMM runs here: " + e.shownMessage(), "see qemu above");
         }
-    }
-
-    static Finding firecracker() {
-        return version(
-                "firecracker",
-                "firecracker",
-                Finding.ok("firecracker", "not installed; QEMU runs the capsules"));
     }
 
     private static Finding version(String name, String program, Finding otherwise) {

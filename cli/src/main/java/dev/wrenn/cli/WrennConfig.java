@@ -6,12 +6,14 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.host.capsule.HostConfig;
+import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * All settings of one Wrenn.
@@ -108,6 +110,10 @@ record WrennConfig(
         var startLimit = source.duration("host.start-limit", usual.startLimit());
         var bootLimit = source.duration("host.boot-limit", usual.bootLimit());
         var pauseLimit = source.duration("host.pause-limit", usual.pauseLimit());
+        var noLimit = new ByteSize(0);
+        var diskRate = source.size("host.disk-rate", noLimit);
+        int diskOperations = source.count("host.disk-operations", 0);
+        var networkRate = source.size("host.network-rate", noLimit);
         return source.build(
                 "host",
                 usual,
@@ -121,6 +127,13 @@ record WrennConfig(
                                 maxSlots,
                                 startLimit,
                                 bootLimit,
-                                pauseLimit));
+                                pauseLimit,
+                                new DeviceLimits(
+                                        Optional.of(diskRate).filter(rate -> rate.bytes() > 0),
+                                        diskOperations > 0
+                                                ? OptionalLong.of(diskOperations)
+                                                : OptionalLong.empty(),
+                                        Optional.of(networkRate)
+                                                .filter(rate -> rate.bytes() > 0))));
     }
 }

@@ -13,7 +13,8 @@ import java.util.Optional;
 
 /**
  * Debian's cloud kernel with an initrd of one program. The package is kept in the folder that
- * WRENN_TEST_CACHE names, else in the temporary folder; the network is needed once.
+ * WRENN_TEST_CACHE names, else in the temporary folder; the network is needed once. A machine
+ * without compiler and network finds both files in the folder that WRENN_TEST_GUEST names.
  */
 record GuestKernelFixture(Path kernel, Path initrd) {
     private static final Duration DOWNLOAD_LIMIT = Duration.ofMinutes(5);
@@ -30,13 +31,28 @@ record GuestKernelFixture(Path kernel, Path initrd) {
 
     /** Prepares them; the initrd and its program go into the folder. */
     static GuestKernelFixture prepare(Path folder) {
+        var given = Optional.ofNullable(System.getenv("WRENN_TEST_GUEST")).map(Path::of);
+        if (given.isPresent()) {
+            return new GuestKernelFixture(
+                    given.get().resolve("vmlinuz"), given.get().resolve("initrd"));
+        }
+        return prepare(folder, "init.c", MODULES);
+    }
+
+    /**
+     * The same with another program and other modules.
+     *
+     * @param source of the program, a resource beside this class
+     * @param modules paths within the kernel's modules, without suffix
+     */
+    static GuestKernelFixture prepare(Path folder, String source, List<String> modules) {
         try {
             var tree = unpackedKernel();
             var version = onlyFileIn(tree.resolve("lib/modules")).getFileName().toString();
             var init = folder.resolve("init");
-            var source = folder.resolve("init.c");
-            try (var resource = GuestKernelFixture.class.getResourceAsStream("init.c")) {
-                Files.write(source, resource.readAllBytes());
+            var copy = folder.resolve(source);
+            try (var resource = GuestKernelFixture.class.getResourceAsStream(source)) {
+                Files.write(copy, resource.readAllBytes());
             }
             Command.of(
                             "gcc",
@@ -46,12 +62,12 @@ record GuestKernelFixture(Path kernel, Path initrd) {
                             "-Werror",
                             "-o",
                             init.toString(),
-                            source.toString())
+                            copy.toString())
                     .run();
             var archive = new Cpio();
             archive.add("init", 0100755, Files.readAllBytes(init));
             archive.add("modules", 040755, new byte[0]);
-            for (var module : MODULES) {
+            for (var module : modules) {
                 var file = tree.resolve("lib/modules/" + version + "/kernel/" + module + ".ko");
                 archive.add("modules/" + file.getFileName(), 0100644, Files.readAllBytes(file));
             }

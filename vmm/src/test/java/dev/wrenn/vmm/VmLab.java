@@ -10,6 +10,7 @@ import dev.wrenn.pager.Pager;
 import dev.wrenn.pager.PagerConfig;
 import dev.wrenn.snapshot.WorkingSet;
 import dev.wrenn.testkit.Eventually;
+import dev.wrenn.testkit.Slowness;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -53,6 +54,7 @@ final class VmLab implements Resource {
                         2,
                         MEMORY,
                         disk,
+                        folder.resolve("scratch"),
                         name,
                         "tap0",
                         "02:fc:00:00:00:05",
@@ -60,7 +62,7 @@ final class VmLab implements Resource {
     }
 
     static Deadline soon() {
-        return Deadline.after(Duration.ofSeconds(60));
+        return Deadline.after(Slowness.scaled(Duration.ofSeconds(60)));
     }
 
     BootSource source(String arguments) {
@@ -75,25 +77,35 @@ final class VmLab implements Resource {
                 spec.vcpus(),
                 spec.memory(),
                 disk,
+                spec.scratch(),
                 spec.networkNamespace(),
                 spec.tap(),
                 spec.macAddress(),
                 spec.pageSocket());
     }
 
-    /** A page server for a VM that boots. */
-    PageServer announced() {
-        return undo.hold(pager.announced(name, spec.pageSocket()));
+    /** A page server for a VM that boots with that VMM. */
+    PageServer announced(Vmm vmm) {
+        return undo.hold(
+                switch (vmm.memoryReader()) {
+                    case PAGE_SERVER -> pager.announced(name, spec.pageSocket());
+                    case VMM -> pager.idle(name);
+                });
     }
 
     /** A page server for a VM that is restored. */
     PageServer serving(RecordedMemory memory) {
+        return serving(memory, WorkingSet.EMPTY);
+    }
+
+    /** The same; installs that working set unasked. */
+    PageServer serving(RecordedMemory memory, WorkingSet prefetch) {
         return undo.hold(
                 pager.serve(
                         name,
                         spec.pageSocket(),
                         memory,
-                        WorkingSet.EMPTY,
+                        prefetch,
                         e -> {
                             throw new AssertionError(e);
                         }));

@@ -10,12 +10,14 @@ import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.pager.MemoryFile;
 import dev.wrenn.pager.PageServer;
 import dev.wrenn.testkit.Eventually;
 import dev.wrenn.testkit.HostInventory;
 import dev.wrenn.testkit.HostInventory.Part;
+import dev.wrenn.testkit.Slowness;
 import java.io.IOException;
-import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,11 +40,14 @@ abstract class VmmContract {
     private static final Duration SOON = Duration.ofSeconds(10);
 
     @TempDir Path folder;
-    private VmLab lab;
-    private Vmm vmm;
+    VmLab lab;
+    Vmm vmm;
 
     /** The driver under test. */
     abstract Vmm open();
+
+    /** Demands that the VMM finds nothing in its root folder that it could use against others. */
+    abstract void assertRootHoldsNothing(Path root) throws IOException;
 
     @BeforeEach
     void build() {
@@ -102,6 +107,76 @@ abstract class VmmContract {
     }
 
     @Test
+    void a_guest_that_is_saved_twenty_times_loses_no_byte_of_memory_and_no_write() {
+        var frozen = frozenAt(2, "test.fill=24 test.churn");
+        for (int cycle = 0; cycle < 20; cycle++) {
+            var server = lab.serving(frozen.memory);
+            var vm = lab.hold(vmm.restore(lab.spec, frozen.state, VmLab.soon()));
+            vm.resume(VmLab.soon());
+            VmLab.awaitTick(vm, frozen.lastTick + 4);
+            var next = freeze(vm, server, frozen.memory, "state-" + cycle);
+            assertThat(VmLab.firstTick(next.console)).isEqualTo(frozen.lastTick + 1);
+            assertThat(next.console).as("cycle %d", cycle).doesNotContain("lost");
+            assertThat(diskBlock()).as("cycle %d", cycle).matches(aboutTick(next.lastTick));
+            frozen = next;
+        }
+    }
+
+    @Test
+    void a_second_save_holds_what_the_first_held_and_what_changed_since() {
+        var first = frozenAt(3, "test.fill=8 test.churn");
+        var server = lab.serving(first.memory);
+        var vm = lab.hold(vmm.restore(lab.spec, first.state, VmLab.soon()));
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, first.lastTick + 3);
+        vm.freeze(VmLab.soon());
+        vm.saveState(folder.resolve("given up"), VmLab.soon());
+        int tick = VmLab.lastTick(vm.console(VmLab.soon()));
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, tick + 3);
+
+        var second = freeze(vm, server, first.memory, "second.state");
+        var again = restore(second);
+        again.resume(VmLab.soon());
+        VmLab.awaitTick(again, second.lastTick + 10);
+
+        assertThat(again.console(VmLab.soon())).doesNotContain("lost");
+    }
+
+    @Test
+    void what_a_restored_guest_touched_is_installed_ahead_next_time() throws IOException {
+        var frozen = frozenAt(3, "test.fill=16");
+        var disk = Files.copy(lab.spec.disk(), folder.resolve("disk of the snapshot"));
+        var first = lab.serving(frozen.memory);
+        var vm = lab.hold(vmm.restore(lab.spec, frozen.state, VmLab.soon()));
+        vm.resume(VmLab.soon());
+        VmLab.awaitTick(vm, frozen.lastTick + 5);
+        var touched = first.firstTouches();
+        long faults = first.stats().faults();
+        vm.close();
+        first.close();
+
+        var second = lab.serving(frozen.memory, touched);
+        var again = lab.hold(vmm.restore(lab.specWithDisk(disk), frozen.state, VmLab.soon()));
+        again.resume(VmLab.soon());
+        VmLab.awaitTick(again, frozen.lastTick + 5);
+
+        assertThat(faults).isPositive();
+        assertThat(touched.size()).isPositive();
+        assertThat(second.stats().prefetchedPages()).isPositive();
+        assertThat(second.stats().faults()).isLessThan(faults / 2);
+        assertThat(again.console(VmLab.soon())).doesNotContain("lost");
+    }
+
+    @Test
+    void a_restore_without_a_page_server_fails_and_leaves_nothing() {
+        var frozen = frozenAt(2, "");
+
+        assertThatThrownBy(() -> vmm.restore(lab.spec, frozen.state, VmLab.soon()))
+                .isInstanceOfAny(VmDied.class, VmmFailed.class);
+    }
+
+    @Test
     void after_a_save_the_vm_can_run_on_and_be_saved_again() {
         var vm = boot("");
         VmLab.awaitTick(vm, 2);
@@ -154,55 +229,14 @@ abstract class VmmContract {
     }
 
     @Test
-    void what_the_guest_wrote_is_in_the_image_once_it_is_frozen() throws IOException {
+    void what_the_guest_wrote_is_in_the_image_once_it_is_frozen() {
         var vm = boot("");
         VmLab.awaitTick(vm, 3);
 
         vm.freeze(VmLab.soon());
 
         int last = VmLab.lastTick(vm.console(VmLab.soon()));
-        var block = Files.newInputStream(lab.spec.disk()).readNBytes(16);
-        assertThat(new String(block, StandardCharsets.US_ASCII))
-                .matches("(?s)tick (%d|%d)\\n.*".formatted(last, last - 1));
-    }
-
-    @Test
-    void a_guest_whose_writes_the_host_cannot_store_waits_and_goes_on_later() throws IOException {
-        var full = Files.createDirectory(folder.resolve("full"));
-        Command.of("mount", "-t", "tmpfs", "-o", "size=64k", lab.name, full.toString()).run();
-        try {
-            var image = full.resolve("disk");
-            try (var file = new RandomAccessFile(image.toFile(), "rw")) {
-                file.setLength(64 << 20);
-            }
-            lab.announced();
-            var spec = lab.specWithDisk(image);
-            var vm = lab.hold(vmm.boot(spec, lab.source("test.spread"), VmLab.soon()));
-            Eventually.within(
-                    Duration.ofSeconds(60),
-                    () ->
-                            VmLab.lastTick(vm.console(VmLab.soon())) > 3
-                                    && !vm.isRunning(VmLab.soon()));
-            int stalled = VmLab.lastTick(vm.console(VmLab.soon()));
-
-            Command.of("mount", "-o", "remount,size=1m", full.toString()).run();
-
-            VmLab.awaitTick(vm, stalled + 20);
-            assertThat(vm.console(VmLab.soon())).doesNotContain("disk lost");
-            vm.freeze(VmLab.soon());
-            assertThat(vm.isRunning(VmLab.soon())).isFalse();
-            vm.close();
-        } finally {
-            Command.of("umount", full.toString()).run();
-        }
-    }
-
-    @Test
-    void a_boot_without_a_page_server_fails_and_says_why() {
-        assertThatThrownBy(() -> vmm.boot(lab.spec, lab.source(""), VmLab.soon()))
-                .isInstanceOf(VmDied.class)
-                .cause()
-                .hasMessageContaining("connect to the page server");
+        assertThat(diskBlock()).matches(aboutTick(last));
     }
 
     @Test
@@ -229,7 +263,8 @@ abstract class VmmContract {
 
             kill("-KILL", server.vmmPid());
 
-            assertThatThrownBy(() -> restoring.take(SOON)).isInstanceOf(VmDied.class);
+            assertThatThrownBy(() -> restoring.take(Slowness.scaled(SOON)))
+                    .isInstanceOf(VmDied.class);
         } finally {
             frozen.memory.unblock();
         }
@@ -276,7 +311,8 @@ abstract class VmmContract {
 
             kill("-KILL", vm.process().pid());
 
-            assertThatThrownBy(() -> calling.take(SOON)).isInstanceOf(VmDied.class);
+            assertThatThrownBy(() -> calling.take(Slowness.scaled(SOON)))
+                    .isInstanceOf(VmDied.class);
         }
         assertThat(folder.resolve("state")).doesNotExist();
     }
@@ -296,7 +332,7 @@ abstract class VmmContract {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"poweroff", "reboot", "panic"})
+    @ValueSource(strings = {"reboot", "panic"})
     void a_guest_that_ends_itself_is_reported_with_its_last_words(String how) {
         var ends = new ConcurrentLinkedQueue<VmEnd>();
         var vm = boot("test.end=" + how);
@@ -353,7 +389,7 @@ abstract class VmmContract {
 
     @Test
     void a_guest_that_ended_while_nobody_looked_is_not_found_again() {
-        var vm = boot("test.end=poweroff");
+        var vm = boot("test.end=reboot");
         var process = vm.process();
         vm.detach();
 
@@ -395,21 +431,36 @@ abstract class VmmContract {
                 .containsPattern("(?m)^CapPrm:\\s+0+$")
                 .containsPattern("(?m)^NoNewPrivs:\\s+1$")
                 .containsPattern("(?m)^Seccomp:\\s+2$");
-        var root = Files.readSymbolicLink(process.resolve("root"));
-        assertThat(root.startsWith(lab.spec.runFolder())).isTrue();
-        assertThat(root).isEmptyDirectory();
+        assertRootHoldsNothing(process.resolve("root"));
+    }
+
+    private String diskBlock() {
+        try (var disk = Files.newInputStream(lab.spec.disk())) {
+            return new String(disk.readNBytes(16), StandardCharsets.US_ASCII);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A tick is printed before it is written, but may still be on its way to the console then. */
+    private static String aboutTick(int tick) {
+        return "(?s)tick (%d|%d|%d)\\n.*".formatted(tick - 1, tick, tick + 1);
     }
 
     private record Frozen(
-            Path state, RecordedMemory memory, ProcessIdentity process, int lastTick) {}
+            Path state,
+            RecordedMemory memory,
+            ProcessIdentity process,
+            String console,
+            int lastTick) {}
 
-    private Vm boot(String arguments) {
-        lab.announced();
+    Vm boot(String arguments) {
+        lab.announced(vmm);
         return lab.hold(vmm.boot(lab.spec, lab.source(arguments), VmLab.soon()));
     }
 
     private Frozen frozenAt(int tick, String arguments) {
-        var server = lab.announced();
+        var server = lab.announced(vmm);
         var vm = lab.hold(vmm.boot(lab.spec, lab.source(arguments), VmLab.soon()));
         VmLab.awaitTick(vm, tick);
         return freeze(vm, server, lab.memory(), "first.state");
@@ -418,12 +469,13 @@ abstract class VmmContract {
     private Frozen freeze(Vm vm, PageServer server, RecordedMemory memory, String name) {
         var state = folder.resolve(name);
         vm.freeze(VmLab.soon());
-        vm.saveState(state, VmLab.soon());
-        server.capture(memory);
-        int lastTick = VmLab.lastTick(vm.console(VmLab.soon()));
+        vm.saveState(state, VmLab.soon())
+                .ifPresentOrElse(
+                        file -> MemoryFile.read(file, memory), () -> server.capture(memory));
+        var console = vm.console(VmLab.soon());
         vm.close();
         server.close();
-        return new Frozen(state, memory, vm.process(), lastTick);
+        return new Frozen(state, memory, vm.process(), console, VmLab.lastTick(console));
     }
 
     private Vm restore(Frozen frozen) {

@@ -1,7 +1,8 @@
 /* First process of the test guests: loads the virtio modules, opens the disk, then counts on the
  * console. Kernel arguments: test.end=poweroff|reboot|panic ends it after three ticks;
  * test.flood makes it print without end; test.fill=MIB fills memory with a pattern that it checks
- * at every tick; test.spread writes each tick's block one MiB further into the disk.
+ * at every tick; test.churn rewrites or zeroes a part of that memory at every tick;
+ * test.spread writes each tick's block one MiB further into the disk.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -35,7 +36,12 @@ static void end(const char *how) {
     if (write(trigger, "c", 1) != 1) printf("no panic\n");
 }
 
-static uint64_t pattern(uint64_t index) { return (index + 1) * 0x9e3779b97f4a7c15u; }
+/* A part of the memory is a MiB; each has a generation, and generation 0 is all zero. */
+static unsigned generations[4096];
+
+static uint64_t pattern(uint64_t index) {
+    return (index + 1) * 0x9e3779b97f4a7c15u * generations[index >> 17];
+}
 
 int main(void) {
     mkdir("/dev", 0755);
@@ -49,9 +55,11 @@ int main(void) {
     if (read(file, arguments, sizeof arguments - 1) < 0) printf("no arguments\n");
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) load(modules[i]);
     int disk = open("/dev/vda", O_RDWR);
-    if (disk < 0) printf("no disk\n");
+    int direct = open("/dev/vda", O_RDONLY | O_DIRECT);
+    if (disk < 0 || direct < 0) printf("no disk\n");
     char *fill = strstr(arguments, "test.fill="), *ending = strstr(arguments, "test.end=");
     uint64_t words = fill ? strtoul(fill + 10, 0, 10) << 17 : 0, *memory = malloc(words * 8 + 8);
+    for (unsigned i = 0; i < sizeof generations / sizeof *generations; i++) generations[i] = 1;
     for (uint64_t i = 0; i < words; i++) memory[i] = pattern(i);
     if (strstr(arguments, "test.flood"))
         for (;;) printf("flood flood flood flood flood flood flood flood flood flood\n");
@@ -59,6 +67,13 @@ int main(void) {
         static char block[4096] __attribute__((aligned(4096)));
         off_t place = strstr(arguments, "test.spread") ? (off_t)(tick % 60) << 20 : 0;
         printf("tick %u\n", tick);
+        if (tick && !strstr(arguments, "test.spread")) {
+            /* Past the page cache: what the host's image holds. */
+            static char stored[4096] __attribute__((aligned(4096)));
+            if (pread(direct, stored, sizeof stored, 0) != sizeof stored ||
+                memcmp(stored, block, sizeof block))
+                printf("disk lost at %u\n", tick);
+        }
         snprintf(block, sizeof block, "tick %u\n", tick);
         if (pwrite(disk, block, sizeof block, place) != sizeof block || fsync(disk))
             printf("disk lost\n");
@@ -67,6 +82,11 @@ int main(void) {
                 printf("memory lost at %lu\n", (unsigned long)i);
                 break;
             }
+        }
+        if (strstr(arguments, "test.churn")) {
+            uint64_t part = tick * 7 % (words >> 17);
+            generations[part] = tick % 3 ? tick : 0;
+            for (uint64_t i = part << 17; i < (part + 1) << 17; i++) memory[i] = pattern(i);
         }
         if (ending && tick == 3) end(strtok(ending + 9, " \n"));
         struct timespec pause = {0, 20 * 1000 * 1000};
