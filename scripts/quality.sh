@@ -108,6 +108,11 @@ run_test() {
     need_linux
     need_root test
     need_jdk
+    if [ "${1:-}" = --firecracker ]; then
+        shift
+        run_firecracker_tests "$@"
+        return
+    fi
     need_runtime
     need_rust
     install_missing

@@ -1,0 +1,65 @@
+/* First process of the rig: loads modules, mounts the two disks, and runs /rig/run in the first one.
+ * Whatever happens, the machine is switched off at the end. /dev/vda: system, read-only. /dev/vdb:
+ * what is tested, read-only, seen as /rig. /run is mounted as systemd does, so that whoever needs
+ * devices or programs there must see to it.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *modules[] = {"virtio_ring", "virtio",     "virtio_pci_modern_dev",
+                                "virtio_pci_legacy_dev",     "virtio_pci", "virtio_blk",
+                                "tun",         "irqbypass",  "kvm",        "kvm-amd"};
+
+static void check(int result, const char *what) {
+    if (result) perror(what);
+}
+
+static void load(const char *name) {
+    char path[64];
+    snprintf(path, sizeof path, "/modules/%s.ko", name);
+    int module = open(path, O_RDONLY | O_CLOEXEC);
+    check(module < 0 || syscall(SYS_finit_module, module, "", 0), name);
+    close(module);
+}
+
+static void run(void) {
+    check(chroot("/root") || chdir("/"), "chroot");
+    check(mount("dev", "/dev", "devtmpfs", 0, 0), "/dev");
+    check(mount("proc", "/proc", "proc", 0, 0), "/proc");
+    check(mount("sys", "/sys", "sysfs", 0, 0), "/sys");
+    check(mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, 0), "/sys/fs/cgroup");
+    check(mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "/run");
+    check(mount("tmp", "/tmp", "tmpfs", 0, "size=1100m"), "/tmp");
+    check(mount("/dev/vdb", "/rig", "ext4", MS_RDONLY, 0), "/rig");
+    char *arguments[] = {"/bin/sh", "/rig/run", 0};
+    char *environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", 0};
+    execve(arguments[0], arguments, environment);
+    perror("execve");
+    _exit(127);
+}
+
+int main(void) {
+    mkdir("/dev", 0755);
+    mkdir("/root", 0755);
+    check(mount("dev", "/dev", "devtmpfs", 0, 0), "/dev");
+    int console = open("/dev/console", O_RDWR);
+    for (int fd = 0; fd < 3; fd++) dup2(console, fd);
+    setbuf(stdout, 0);
+    printf("rig: up\n");
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) load(modules[i]);
+    check(mount("/dev/vda", "/root", "ext4", MS_RDONLY, 0), "/dev/vda");
+    pid_t child = fork();
+    if (child == 0) run();
+    int status = 0;
+    for (pid_t ended = 0; ended != child && ended >= 0;) ended = wait(&status);
+    printf("\nrig: ended with %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128);
+    sync();
+    reboot(RB_POWER_OFF);
+}
