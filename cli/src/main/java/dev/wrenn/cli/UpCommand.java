@@ -2,12 +2,15 @@ package dev.wrenn.cli;
 
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.terminal.TerminalProgress;
+import dev.wrenn.host.image.FirecrackerRelease;
+import java.net.URI;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -31,6 +34,32 @@ final class UpCommand implements Callable<Integer> {
             description = "Where to serve; also WRENN_LISTEN. Default: 127.0.0.1:8080")
     private @Nullable String listen;
 
+    @ArgGroup(exclusive = false, heading = "Firecracker, where KVM works:%n")
+    private @Nullable FirecrackerOptions firecracker;
+
+    /** Which release to install. */
+    static final class FirecrackerOptions {
+        @Option(
+                names = "--with-firecracker",
+                paramLabel = "VERSION",
+                required = true,
+                description = "Installs this release into the data folder first, like 1.16.1")
+        private String version = "";
+
+        @Option(
+                names = "--firecracker-sha256",
+                paramLabel = "HEX",
+                required = true,
+                description = "What the archive must have; its makers publish it beside it")
+        private String sha256 = "";
+
+        @Option(
+                names = "--firecracker-url",
+                paramLabel = "URL",
+                description = "Where releases are, instead of at their makers'")
+        private URI base = FirecrackerRelease.MAKERS;
+    }
+
     @Override
     public Integer call() {
         var folder = DataFolder.open(options.folder(System.getenv()));
@@ -39,6 +68,10 @@ final class UpCommand implements Callable<Integer> {
         Logging.alsoTo(folder.logs());
         Logging.verbose();
         var progress = TerminalProgress.onStandardError();
+        if (firecracker != null) {
+            new FirecrackerRelease(firecracker.version, firecracker.sha256, firecracker.base)
+                    .install(folder.path(), progress);
+        }
         var serving = Serving.start(folder, config, progress);
         try {
             announce(serving, folder);

@@ -16,6 +16,7 @@ import dev.wrenn.testkit.Eventually;
 import dev.wrenn.testkit.HostInventory;
 import dev.wrenn.testkit.HostInventory.Part;
 import dev.wrenn.testkit.HostView;
+import dev.wrenn.vmm.DeviceLimits;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -103,7 +104,8 @@ final class HostLab implements AutoCloseable {
                 12,
                 START_LIMIT,
                 Duration.ofSeconds(120),
-                Duration.ofSeconds(60));
+                Duration.ofSeconds(60),
+                DeviceLimits.NONE);
     }
 
     Host host() {

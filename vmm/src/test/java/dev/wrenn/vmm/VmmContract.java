@@ -434,6 +434,33 @@ abstract class VmmContract {
         assertRootHoldsNothing(process.resolve("root"));
     }
 
+    @Test
+    void a_vmm_has_a_user_of_its_own_and_where_the_machine_has_them_a_group_with_limits()
+            throws IOException {
+        var vm = boot("");
+        var process = Path.of("/proc/" + vm.process().pid());
+        var user = JailUser.of(lab.spec.runFolder()).number();
+
+        assertThat(Files.readString(process.resolve("status")))
+                .containsPattern(
+                        "(?m)^Uid:\\s+%d\\s+%d\\s+%d\\s+%d$".formatted(user, user, user, user))
+                .containsPattern(
+                        "(?m)^Gid:\\s+%d\\s+%d\\s+%d\\s+%d$".formatted(user, user, user, user))
+                .containsPattern("(?m)^Groups:\\s*(%d)?\\s*$".formatted(user));
+        var group = ControlGroup.of(lab.spec);
+        if (group.isPresent()) {
+            var folder = group.get().folder();
+            assertThat(Files.readString(process.resolve("cgroup"))).contains("0::/wrenn/");
+            assertThat(Files.readString(folder.resolve("cgroup.procs")).strip())
+                    .isEqualTo(Long.toString(vm.process().pid()));
+            assertThat(Long.parseLong(Files.readString(folder.resolve("memory.max")).strip()))
+                    .isBetween(VmLab.MEMORY.bytes(), 8 * VmLab.MEMORY.bytes());
+            assertThat(Files.readString(folder.resolve("pids.max")).strip()).isEqualTo("40");
+            assertThat(Files.readString(folder.resolve("cpu.max")).strip())
+                    .isEqualTo("300000 100000");
+        }
+    }
+
     private String diskBlock() {
         try (var disk = Files.newInputStream(lab.spec.disk())) {
             return new String(disk.readNBytes(16), StandardCharsets.US_ASCII);

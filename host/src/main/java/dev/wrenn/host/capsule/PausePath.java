@@ -166,8 +166,7 @@ public final class PausePath {
         return draft.disk();
     }
 
-    private Optional<Path> saveState(
-            RunningCapsule run, SnapshotDraft draft, Deadline deadline) {
+    private Optional<Path> saveState(RunningCapsule run, SnapshotDraft draft, Deadline deadline) {
         machinery.steps().before(PauseStep.VM_STATE);
         return run.vm().saveState(draft.vmState(), deadline);
     }

@@ -14,6 +14,7 @@ import dev.wrenn.linux.Spawn;
 import dev.wrenn.linux.SpawnedProcess;
 import dev.wrenn.vmm.BootSource;
 import dev.wrenn.vmm.HostCpu;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.LastWords;
 import dev.wrenn.vmm.MemoryReader;
 import dev.wrenn.vmm.Vm;
@@ -29,6 +30,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -236,8 +238,9 @@ public final class Firecracker implements Vmm {
     }
 
     private static void give(VmSpec spec, Path... files) throws IOException {
+        var user = JailUser.of(spec.runFolder());
         for (var file : files) {
-            Jail.give(file, Jail.userOf(spec));
+            Jail.give(file, user);
         }
     }
 
@@ -278,31 +281,27 @@ public final class Firecracker implements Vmm {
     }
 
     private List<String> arguments(VmSpec spec, Jail jail) throws IOException {
-        var user = Integer.toString(Jail.userOf(spec));
+        var user = Integer.toString(JailUser.of(spec.runFolder()).number());
         long largest = Math.max(Files.size(spec.disk()), spec.memory().bytes()) + STATE_BYTES;
-        return List.of(
-                config.jailer().toString(),
-                "--id",
-                Jail.idOf(spec),
-                "--exec-file",
-                config.binary().toString(),
-                "--uid",
-                user,
-                "--gid",
-                user,
-                "--chroot-base-dir",
-                jail.base().toString(),
-                "--resource-limit",
-                "no-file=" + OPEN_FILES,
-                "--resource-limit",
-                "fsize=" + largest,
-                "--",
-                "--api-sock",
-                Jail.API,
-                "--log-path",
-                Jail.LOG,
-                "--level",
-                "Info");
+        var arguments = new ArrayList<>(List.of(config.jailer().toString()));
+        arguments.addAll(List.of("--id", Jail.idOf(spec), "--exec-file", binary()));
+        arguments.addAll(List.of("--uid", user, "--gid", user));
+        arguments.addAll(List.of("--chroot-base-dir", jail.base().toString()));
+        arguments.addAll(List.of("--resource-limit", "no-file=" + OPEN_FILES));
+        arguments.addAll(List.of("--resource-limit", "fsize=" + largest));
+        // A group that is there already is joined and nothing else.
+        jail.group()
+                .ifPresent(group -> {
+                    arguments.addAll(List.of("--cgroup-version", "2"));
+                    arguments.addAll(List.of("--parent-cgroup", group.name()));
+                });
+        arguments.addAll(List.of("--", "--api-sock", Jail.API));
+        arguments.addAll(List.of("--log-path", Jail.LOG, "--level", "Info"));
+        return arguments;
+    }
+
+    private String binary() {
+        return config.binary().toString();
     }
 
     /** Firecracker tells nobody that it is ready: the socket is looked for, once a millisecond. */

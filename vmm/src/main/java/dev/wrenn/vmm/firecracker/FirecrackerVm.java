@@ -163,6 +163,7 @@ final class FirecrackerVm implements Vm {
                                     + " has blocks of more than 4 KiB, so changed pages cannot be"
                                     + " told from others"));
         }
+        delete(jail.inScratch(Jail.SAVED_STATE)); // of a save that could not be stored
         orDied(
                 "saving VM state",
                 () ->
@@ -176,6 +177,14 @@ final class FirecrackerVm implements Vm {
                                 deadline));
         take(jail.inScratch(Jail.SAVED_STATE), to);
         return Optional.of(jail.inScratch(Jail.SAVED_MEMORY));
+    }
+
+    private static void delete(Path file) {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            throw new VmmFailed(Kind.UNAVAILABLE, "removing a VM state", e);
+        }
     }
 
     /** Firecracker made the file; it becomes root's and goes where it is wanted. */
@@ -220,14 +229,16 @@ final class FirecrackerVm implements Vm {
             return;
         }
         pidfd.kill();
-        var isGone = awaitExit(pidfd);
-        letGo();
-        jail.clear();
-        if (!isGone) {
-            throw new VmmFailed(
-                    Kind.UNAVAILABLE,
-                    "ending the VM",
-                    new WrennException(Kind.BUG, "process " + process.pid() + " does not end"));
+        try {
+            if (!awaitExit(pidfd)) {
+                throw new VmmFailed(
+                        Kind.UNAVAILABLE,
+                        "ending the VM",
+                        new WrennException(Kind.BUG, "process " + process.pid() + " does not end"));
+            }
+        } finally { // also if the wait was interrupted
+            letGo();
+            jail.clear();
         }
     }
 

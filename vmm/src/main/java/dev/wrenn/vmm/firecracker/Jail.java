@@ -1,21 +1,23 @@
 package dev.wrenn.vmm.firecracker;
 
+import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Kind;
 import dev.wrenn.linux.Fifo;
 import dev.wrenn.linux.Spawn.Bind;
 import dev.wrenn.linux.Spawn.Bind.Use;
+import dev.wrenn.vmm.ControlGroup;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.VmmFailed;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
-import java.util.zip.CRC32;
 
 /**
  * What Firecracker is left with: the root folder that its jailer makes (firecracker
@@ -26,14 +28,13 @@ import java.util.zip.CRC32;
  * the run folder, mounted so that it may hold the program and its device files, which a run folder
  * must not.
  *
- * @param folder the run folder
+ * @param folder the run folder, which knows the user
  * @param scratch for files that are too large for it
+ * @param group where the machine has such groups
  */
-record Jail(Path folder, Path scratch) {
-    /** No distribution hands these out (systemd, docs/UIDS-GIDS.md: 1879048192 and up). */
-    private static final int FIRST_USER = 1_900_000_000;
-
-    private static final int USERS = 1_000_000;
+record Jail(Path folder, Path scratch, Optional<ControlGroup> group) {
+    /** Firecracker itself, and what the kernel keeps for it. */
+    private static final ByteSize OVERHEAD = ByteSize.mib(128);
 
     // Names inside of the root.
     static final String API = "/api.sock";
@@ -48,14 +49,7 @@ record Jail(Path folder, Path scratch) {
     static final String SAVED_MEMORY = SCRATCH + "/memory";
 
     static Jail of(VmSpec spec) {
-        return new Jail(spec.runFolder(), spec.scratch());
-    }
-
-    /** Two VMs of one machine hardly ever share a user, and could only disturb each other then. */
-    static int userOf(VmSpec spec) {
-        var hash = new CRC32();
-        hash.update(spec.name().getBytes(StandardCharsets.UTF_8));
-        return FIRST_USER + (int) (hash.getValue() % USERS);
+        return new Jail(spec.runFolder(), spec.scratch(), ControlGroup.of(spec));
     }
 
     /** The jailer's own name for it: letters, digits and dashes. */
@@ -90,7 +84,8 @@ record Jail(Path folder, Path scratch) {
 
     /** Makes what the jailer does not make. */
     void create(VmSpec spec, String program) {
-        int user = userOf(spec);
+        var user = JailUser.claim(spec);
+        group.ifPresent(g -> g.create(ControlGroup.Limits.of(spec, OVERHEAD)));
         try {
             var root = base().resolve(program).resolve(idOf(spec)).resolve("root");
             Files.createDirectories(root, only("rwx------"));
@@ -122,9 +117,9 @@ record Jail(Path folder, Path scratch) {
     }
 
     /** Lets Firecracker, and nobody else but root, use that file. */
-    static void give(Path file, int user) throws IOException {
-        Files.setAttribute(file, "unix:uid", user);
-        Files.setAttribute(file, "unix:gid", user);
+    static void give(Path file, JailUser user) throws IOException {
+        Files.setAttribute(file, "unix:uid", user.number());
+        Files.setAttribute(file, "unix:gid", user.number());
         if (!Files.isDirectory(file)) {
             Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
         }
@@ -136,6 +131,8 @@ record Jail(Path folder, Path scratch) {
             Files.deleteIfExists(output());
             deleteTree(base());
             deleteTree(scratch);
+            group.ifPresent(ControlGroup::remove);
+            JailUser.release(folder);
         } catch (IOException e) {
             throw new VmmFailed(Kind.UNAVAILABLE, "cannot clear the jail of a VM", e);
         }

@@ -1,14 +1,13 @@
 package dev.wrenn.vmm.qemu;
 
 import dev.wrenn.base.Kind;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import dev.wrenn.vmm.VmmFailed;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.zip.CRC32;
 
 /**
  * What QEMU is left with once its machine is set up: an empty root folder, a user and group that
@@ -19,33 +18,24 @@ import java.util.zip.CRC32;
  * descriptors, most of them before it gives its rights up.
  *
  * @param folder the root folder; holds only the socket of a save while there is one
- * @param user number of user and group
+ * @param runFolder of the VM, which knows the user
  */
-record Jail(Path folder, int user) {
-    /** No distribution hands these out (systemd, docs/UIDS-GIDS.md: 1879048192 and up). */
-    private static final int FIRST_USER = 1_900_000_000;
-
-    /** Two VMs of one machine hardly ever share a user, and could only disturb each other then. */
-    private static final int USERS = 1_000_000;
-
+record Jail(Path folder, Path runFolder) {
     private static final String STATE = "state.sock";
 
     static Jail of(VmSpec spec) {
-        var hash = new CRC32();
-        hash.update(spec.name().getBytes(StandardCharsets.UTF_8));
-        return new Jail(
-                spec.runFolder().resolve("jail"), FIRST_USER + (int) (hash.getValue() % USERS));
+        return new Jail(spec.runFolder().resolve("jail"), spec.runFolder());
     }
 
     /** Makes the folder, in which the user may use what is there but make nothing. */
-    void create() {
+    void create(JailUser user) {
         try {
             Files.createDirectory(
                     folder,
                     PosixFilePermissions.asFileAttribute(
                             PosixFilePermissions.fromString("rwx--x---")));
             Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx--x---"));
-            Files.setAttribute(folder, "unix:gid", user);
+            Files.setAttribute(folder, "unix:gid", user.number());
         } catch (IOException e) {
             throw new VmmFailed(Kind.UNAVAILABLE, "cannot make the jail of a VM", e);
         }
@@ -64,7 +54,7 @@ record Jail(Path folder, int user) {
     /** Lets QEMU, and nobody else, connect to the socket. */
     void admit(Path socket) throws IOException {
         Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
-        Files.setAttribute(socket, "unix:uid", user);
+        Files.setAttribute(socket, "unix:uid", JailUser.of(runFolder).number());
     }
 
     void clear() throws IOException {

@@ -1,5 +1,6 @@
 package dev.wrenn.vmm.qemu;
 
+import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
@@ -13,7 +14,9 @@ import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.linux.Spawn;
 import dev.wrenn.linux.UnixSocket;
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.ControlGroup;
 import dev.wrenn.vmm.HostCpu;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.MemoryReader;
 import dev.wrenn.vmm.Vm;
 import dev.wrenn.vmm.VmSpec;
@@ -31,6 +34,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +51,9 @@ public final class Qemu implements Vmm {
 
     /** States that lead nowhere: no state was loaded, the guest ended, a vCPU cannot go on. */
     private static final Set<String> ENDED = Set.of("inmigrate", "shutdown", "internal-error");
+
+    /** QEMU itself, with the largest buffer of translated code. */
+    private static final ByteSize OVERHEAD = ByteSize.mib(512);
 
     private static final Duration TRIM_PERIOD = Duration.ofSeconds(30);
 
@@ -115,7 +122,13 @@ public final class Qemu implements Vmm {
     @Override
     public Vm boot(VmSpec spec, BootSource source, Deadline deadline) {
         try (var undo = new UndoStack()) {
-            var vm = undo.hold(start(spec, commandLine.boot(spec, source), "announce", List.of()));
+            var vm =
+                    undo.hold(
+                            start(
+                                    spec,
+                                    user -> commandLine.boot(spec, source, user),
+                                    "announce",
+                                    List.of()));
             vm.greet(deadline);
             vm.resume(deadline);
             undo.handOver();
@@ -127,7 +140,13 @@ public final class Qemu implements Vmm {
     public Vm restore(VmSpec spec, Path vmState, Deadline deadline) {
         try (var undo = new UndoStack();
                 var state = Fd.open(vmState, Fd.O_RDONLY)) {
-            var vm = undo.hold(start(spec, commandLine.restore(spec), "lazy", List.of(state)));
+            var vm =
+                    undo.hold(
+                            start(
+                                    spec,
+                                    user -> commandLine.restore(spec, user),
+                                    "lazy",
+                                    List.of(state)));
             vm.greetAndLoad(deadline);
             undo.handOver();
             return vm;
@@ -174,7 +193,10 @@ public final class Qemu implements Vmm {
     }
 
     private QemuVm start(
-            VmSpec spec, List<String> arguments, String memoryMode, List<Fd> inherited) {
+            VmSpec spec,
+            Function<JailUser, List<String>> arguments,
+            String memoryMode,
+            List<Fd> inherited) {
         var files = RunFolder.of(spec);
         files.clear();
         try (var undo = new UndoStack();
@@ -182,12 +204,15 @@ public final class Qemu implements Vmm {
                 var disk = Fd.open(spec.disk(), Fd.O_RDWR);
                 var diskReadOnly = Fd.open(spec.disk(), Fd.O_RDONLY)) {
             undo.undo(files::clear);
-            files.jail().create();
+            var user = JailUser.claim(spec);
+            files.jail().create(user);
+            var limits = ControlGroup.Limits.of(spec, OVERHEAD);
+            files.group().ifPresent(group -> group.create(limits));
             var channel = connect(spec);
             undo.undo(() -> close(channel));
             var spawn =
                     new Spawn(
-                            arguments,
+                            arguments.apply(user),
                             Map.of(
                                     "LD_PRELOAD", config.shim().toString(),
                                     "WRENN_UFFD_SOCKET", spec.pageSocket().toString(),
@@ -197,11 +222,19 @@ public final class Qemu implements Vmm {
             var given = new ArrayList<>(List.of(monitor.fd(), disk, diskReadOnly));
             given.addAll(inherited);
             var process = spawn.start(given);
+            undo.hold(process.pidfd());
+            undo.undo(() -> end(process.pidfd()));
+            files.group().ifPresent(group -> group.admit(process.identity().pid()));
             undo.handOver();
             return watch(spec, process.identity(), process.pidfd(), channel);
         } catch (IOException e) {
             throw new VmmFailed(Kind.UNAVAILABLE, "starting the VMM", e);
         }
+    }
+
+    private static void end(Pidfd pidfd) {
+        pidfd.kill();
+        QemuVm.awaitExit(pidfd);
     }
 
     private QemuVm watch(VmSpec spec, ProcessIdentity process, Pidfd pidfd, SocketChannel channel) {

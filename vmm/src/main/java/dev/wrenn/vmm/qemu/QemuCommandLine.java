@@ -1,6 +1,7 @@
 package dev.wrenn.vmm.qemu;
 
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,21 +33,21 @@ record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
      */
     private static final int TRANSLATION_BUFFER_MIB = 256;
 
-    List<String> boot(VmSpec spec, BootSource source) {
-        var arguments = new ArrayList<>(machine(spec));
+    List<String> boot(VmSpec spec, BootSource source, JailUser user) {
+        var arguments = new ArrayList<>(machine(spec, user));
         arguments.addAll(List.of("-kernel", source.kernel().toString()));
         arguments.addAll(List.of("-initrd", source.initrd().toString()));
         arguments.addAll(List.of("-append", kernelArguments(source)));
         return arguments;
     }
 
-    List<String> restore(VmSpec spec) {
-        var arguments = new ArrayList<>(machine(spec));
+    List<String> restore(VmSpec spec, JailUser user) {
+        var arguments = new ArrayList<>(machine(spec, user));
         arguments.addAll(List.of("-incoming", "defer"));
         return arguments;
     }
 
-    private List<String> machine(VmSpec spec) {
+    private List<String> machine(VmSpec spec, JailUser user) {
         var memory = spec.memory().toMib() + "M";
         var arguments = new ArrayList<String>();
         arguments.add(binary.toString());
@@ -85,7 +86,7 @@ record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
         arguments.addAll(List.of("-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"));
         var jail = Jail.of(spec);
         arguments.addAll(List.of("-chroot", jail.folder().toString()));
-        arguments.addAll(List.of("-runas", jail.user() + ":" + jail.user()));
+        arguments.addAll(List.of("-runas", user.number() + ":" + user.number()));
         arguments.add("-S");
         return arguments;
     }

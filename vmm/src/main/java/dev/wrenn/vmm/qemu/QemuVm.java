@@ -201,7 +201,7 @@ final class QemuVm implements Vm {
         }
         pidfd.kill();
         try {
-            if (!awaitExit()) {
+            if (!awaitExit(pidfd)) {
                 throw new VmmFailed(
                         Kind.UNAVAILABLE,
                         "ending the VM",
@@ -271,13 +271,13 @@ final class QemuVm implements Vm {
     }
 
     private void settleEnd() {
-        if (!awaitExit()) {
+        if (!awaitExit(pidfd)) {
             LOG.atError()
                     .addKeyValue("vm", spec.name())
                     .addKeyValue("pid", process.pid())
                     .log("monitor gone but process stays; killing it");
             pidfd.kill();
-            awaitExit();
+            awaitExit(pidfd);
         }
         life.settle(
                 guestsLastWords
@@ -285,11 +285,10 @@ final class QemuVm implements Vm {
                         .orElseGet(() -> new VmEnd(VmEnd.Cause.VMM, output.lastLines())));
     }
 
-    private boolean awaitExit() {
+    static boolean awaitExit(Pidfd pidfd) {
         try (var forks = new Forks()) {
             return forks.startOnPlatformThread(
-                            "await exit " + spec.name(),
-                            () -> pidfd.awaitExit(Deadline.after(EXIT_LIMIT)))
+                            "await exit", () -> pidfd.awaitExit(Deadline.after(EXIT_LIMIT)))
                     .take(EXIT_LIMIT.plusSeconds(1));
         }
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,6 +29,7 @@ final class QemuCommandLineTest {
                     "tap0",
                     "02:fc:00:00:00:05",
                     Path.of("/run/wrenn/cl-1/pages.sock"));
+    private static final JailUser USER = new JailUser(1_900_000_007);
     private static final BootSource SOURCE =
             new BootSource(Path.of("/data/vmlinuz"), Path.of("/data/initrd"), "quiet wrenn.root=x");
 
@@ -58,20 +60,20 @@ final class QemuCommandLineTest {
             -action reboot=shutdown,shutdown=pause
             -sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny
             -chroot /run/wrenn/cl-1/jail
-            -runas 1900182944:1900182944
+            -runas 1900000007:1900000007
             -S
             """;
 
     @Test
     void a_restore_has_the_machine_and_nothing_else() {
-        var restore = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).restore(SPEC);
+        var restore = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).restore(SPEC, USER);
 
         assertThat(lines(restore)).isEqualTo(MACHINE + "-incoming defer\n");
     }
 
     @Test
     void a_boot_has_the_same_machine_and_a_kernel_that_knows_its_clock() {
-        var boot = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).boot(SPEC, SOURCE);
+        var boot = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).boot(SPEC, SOURCE, USER);
 
         assertThat(lines(boot.subList(0, boot.size() - 2)))
                 .isEqualTo(MACHINE + "-kernel /data/vmlinuz\n-initrd /data/initrd\n");
@@ -84,7 +86,7 @@ final class QemuCommandLineTest {
 
     @Test
     void on_kvm_the_processor_is_the_hosts_and_the_clock_its_own() {
-        var boot = new QemuCommandLine(Accelerator.KVM, BINARY, 0).boot(SPEC, SOURCE);
+        var boot = new QemuCommandLine(Accelerator.KVM, BINARY, 0).boot(SPEC, SOURCE, USER);
 
         assertThat(lines(boot)).contains("-accel kvm\n-cpu host\n");
         assertThat(boot.getLast()).isEqualTo("console=ttyS0 reboot=t panic=-1 quiet wrenn.root=x");
