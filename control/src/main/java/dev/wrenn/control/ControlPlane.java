@@ -12,6 +12,7 @@ import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
+import dev.wrenn.control.document.DocumentRoutes;
 import dev.wrenn.control.file.FileRoutes;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.ErrorResponse;
@@ -32,6 +33,8 @@ import jakarta.servlet.ServletException;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.eclipse.jetty.http.HttpException;
@@ -50,11 +53,14 @@ public final class ControlPlane implements Resource {
     private final ApiKeys keys;
     private final Reconciliation reconciliation;
     private final Javalin http;
+    private final List<String> routes;
 
-    private ControlPlane(ApiKeys keys, Reconciliation reconciliation, Javalin http) {
+    private ControlPlane(
+            ApiKeys keys, Reconciliation reconciliation, Javalin http, List<String> routes) {
         this.keys = keys;
         this.reconciliation = reconciliation;
         this.http = http;
+        this.routes = List.copyOf(routes);
     }
 
     /**
@@ -77,11 +83,14 @@ public final class ControlPlane implements Resource {
         var capsules = new Capsules(db, templates, host, config, clock);
         var requests = new Requests(keys, config.maxJsonBytes());
         var reconciliation = Reconciliation.start(capsules, host);
+        var served = new ArrayList<String>();
         try {
             var http =
                     Javalin.create(settings -> {
                         configure(settings);
                         var routes = new Routes(settings.routes);
+                        routes.get("/health", ControlPlane::health);
+                        new DocumentRoutes().addTo(routes);
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
@@ -89,9 +98,10 @@ public final class ControlPlane implements Resource {
                         new ExecSockets(sockets).addTo(routes);
                         new PtySockets(sockets).addTo(routes);
                         new PortSockets(sockets).addTo(routes);
+                        served.addAll(routes.added());
                     });
             http.start(listenHost, listenPort);
-            return new ControlPlane(keys, reconciliation, http);
+            return new ControlPlane(keys, reconciliation, http, served);
         } catch (RuntimeException e) {
             reconciliation.close();
             throw new WrennException(
@@ -122,11 +132,6 @@ public final class ControlPlane implements Resource {
         settings.jetty.multipartConfig.maxTotalRequestSize(-1, SizeUnit.BYTES);
         var routes = settings.routes;
         routes.before(ControlPlane::nameRequest);
-        routes.get(
-                "/health",
-                ctx ->
-                        ctx.contentType("application/json")
-                                .result("{\"status\":\"ok\",\"version\":\"" + VERSION + "\"}"));
         routes.exception(
                 MethodNotAllowedResponse.class,
                 (e, ctx) -> {
@@ -147,6 +152,11 @@ public final class ControlPlane implements Resource {
                 IOException.class, (_, ctx) -> answerMalformed(ctx, "the request broke off"));
         routes.exception(
                 Exception.class, (e, ctx) -> answer(ctx, ErrorResponse.of(e, requestId(ctx))));
+    }
+
+    private static void health(Context ctx) {
+        ctx.contentType("application/json")
+                .result("{\"status\":\"ok\",\"version\":\"" + VERSION + "\"}");
     }
 
     /** What is left of such a request cannot be told from a next one. */
@@ -196,6 +206,11 @@ public final class ControlPlane implements Resource {
     /** Port it listens on. */
     public int port() {
         return http.port();
+    }
+
+    /** What it serves: method and path of each route. */
+    List<String> routes() {
+        return routes;
     }
 
     /** Keys and teams. */

@@ -3,6 +3,7 @@ package dev.wrenn.control.http;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Handler;
 import io.javalin.websocket.WsConfig;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -14,6 +15,7 @@ public final class Routes {
     private static final List<String> PREFIXES = List.of("", "/api");
 
     private final RoutesConfig routes;
+    private final List<String> added = new ArrayList<>();
 
     /** Adds to these. */
     public Routes(RoutesConfig routes) {
@@ -22,11 +24,13 @@ public final class Routes {
 
     /** A GET route. */
     public void get(String path, Handler handler) {
+        added.add("GET " + path);
         PREFIXES.forEach(p -> routes.get(p + path, handler));
     }
 
     /** A POST route. */
     public void post(String path, Handler handler) {
+        added.add("POST " + path);
         PREFIXES.forEach(p -> routes.post(p + path, handler));
     }
 
@@ -36,6 +40,7 @@ public final class Routes {
      * @param beforeUpgrade may refuse the upgrade
      */
     public void socket(String path, Handler beforeUpgrade, Consumer<WsConfig> listeners) {
+        added.add("GET " + path);
         PREFIXES.forEach(p -> {
             routes.wsBeforeUpgrade(p + path, beforeUpgrade);
             routes.ws(p + path, listeners);
@@ -44,6 +49,12 @@ public final class Routes {
 
     /** A DELETE route. */
     public void delete(String path, Handler handler) {
+        added.add("DELETE " + path);
         PREFIXES.forEach(p -> routes.delete(p + path, handler));
+    }
+
+    /** What was added: method and path without its prefix, in that order. */
+    public List<String> added() {
+        return List.copyOf(added);
     }
 }

@@ -1,0 +1,2 @@
+const place = document.getElementById("ui");
+SwaggerUIBundle({ domNode: place, url: place.dataset.document, validatorUrl: null });
