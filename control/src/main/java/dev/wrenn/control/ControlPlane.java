@@ -7,6 +7,11 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.control.auth.ApiKeys;
 import dev.wrenn.control.auth.Requests;
+import dev.wrenn.control.build.BuildConfig;
+import dev.wrenn.control.build.BuildRoutes;
+import dev.wrenn.control.build.BuildWorkers;
+import dev.wrenn.control.build.Builds;
+import dev.wrenn.control.capsule.BuildCapsules;
 import dev.wrenn.control.capsule.CapsuleRoutes;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.capsule.ControlConfig;
@@ -52,13 +57,19 @@ public final class ControlPlane implements Resource {
 
     private final ApiKeys keys;
     private final Reconciliation reconciliation;
+    private final BuildWorkers builders;
     private final Javalin http;
     private final List<String> routes;
 
     private ControlPlane(
-            ApiKeys keys, Reconciliation reconciliation, Javalin http, List<String> routes) {
+            ApiKeys keys,
+            Reconciliation reconciliation,
+            BuildWorkers builders,
+            Javalin http,
+            List<String> routes) {
         this.keys = keys;
         this.reconciliation = reconciliation;
+        this.builders = builders;
         this.http = http;
         this.routes = List.copyOf(routes);
     }
@@ -82,7 +93,10 @@ public final class ControlPlane implements Resource {
         var templates = new Templates(db, host, clock);
         var capsules = new Capsules(db, templates, host, config, clock);
         var requests = new Requests(keys, config.maxJsonBytes());
+        var buildCapsules = new BuildCapsules(db, capsules, templates, host, clock);
+        var builds = new Builds(db, buildCapsules, config, BuildConfig.DEFAULTS, clock);
         var reconciliation = Reconciliation.start(capsules, host);
+        var builders = BuildWorkers.start(db, buildCapsules, BuildConfig.DEFAULTS);
         var served = new ArrayList<String>();
         try {
             var http =
@@ -94,6 +108,7 @@ public final class ControlPlane implements Resource {
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
+                        new BuildRoutes(builds, requests).addTo(routes);
                         var sockets = new Sockets(keys, capsules);
                         new ExecSockets(sockets).addTo(routes);
                         new PtySockets(sockets).addTo(routes);
@@ -101,8 +116,9 @@ public final class ControlPlane implements Resource {
                         served.addAll(routes.added());
                     });
             http.start(listenHost, listenPort);
-            return new ControlPlane(keys, reconciliation, http, served);
+            return new ControlPlane(keys, reconciliation, builders, http, served);
         } catch (RuntimeException e) {
+            builders.close();
             reconciliation.close();
             throw new WrennException(
                     Kind.UNAVAILABLE,
@@ -227,6 +243,7 @@ public final class ControlPlane implements Resource {
     @Override
     public void close() {
         http.stop();
+        builders.close();
         reconciliation.close();
     }
 }

@@ -134,6 +134,11 @@ public final class Capsules {
         return row;
     }
 
+    /** Names this process in the rows of capsules that it creates. */
+    String serverRun() {
+        return serverRun;
+    }
+
     /** Runs the template's command; it is found by its tag and outlives this call. */
     private void launch(CapsuleId id, List<String> command) {
         if (command.isEmpty()) {

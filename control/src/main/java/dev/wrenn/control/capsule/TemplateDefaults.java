@@ -63,7 +63,7 @@ public record TemplateDefaults(
     }
 
     /** As it is stored. */
-    String toJson() {
+    public String toJson() {
         var json = JsonBody.JSON.createObjectNode();
         var variables = json.putObject("env");
         environment.forEach(variables::put);
@@ -75,7 +75,7 @@ public record TemplateDefaults(
     }
 
     /** From what was stored. */
-    static TemplateDefaults parse(String text) {
+    public static TemplateDefaults parse(String text) {
         JsonNode json;
         try {
             json = JsonBody.JSON.readTree(text);

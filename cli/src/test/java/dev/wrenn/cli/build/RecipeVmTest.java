@@ -1,0 +1,194 @@
+package dev.wrenn.cli.build;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.wrenn.testkit.Eventually;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Templates made from recipes, through the API, on real VMs; contract §3.10. */
+@Tag("vm")
+class RecipeVmTest {
+    private static final Duration SOON = Duration.ofSeconds(60);
+
+    @TempDir static Path folder;
+
+    private static WrennLab lab;
+
+    @BeforeAll
+    static void open() throws IOException {
+        lab = WrennLab.open(folder);
+    }
+
+    @AfterAll
+    static void close() {
+        lab.close();
+    }
+
+    private static byte[] archive(String... nameAndText) throws IOException {
+        var bytes = new ByteArrayOutputStream();
+        try (var tar = new TarArchiveOutputStream(bytes)) {
+            for (int i = 0; i < nameAndText.length; i += 2) {
+                var text = nameAndText[i + 1].getBytes(StandardCharsets.UTF_8);
+                var entry = new TarArchiveEntry(nameAndText[i]);
+                entry.setSize(text.length);
+                entry.setMode(0755);
+                tar.putArchiveEntry(entry);
+                tar.write(text);
+                tar.closeArchiveEntry();
+            }
+        }
+        return bytes.toByteArray();
+    }
+
+    private static List<JsonNode> steps(JsonNode build) {
+        return build.path("logs").valueStream().toList();
+    }
+
+    @Test
+    void a_recipe_makes_a_disk_template_with_its_user_directory_variables_and_files()
+            throws IOException {
+        var body =
+                WrennLab.build(
+                        "app",
+                        "ENV GREETING=hello",
+                        "USER deploy",
+                        "WORKDIR /srv/app",
+                        "ENV WHERE=${HOME}:$GREETING:$$x",
+                        "COPY main.sh lib /opt/app/",
+                        "RUN --timeout=60s sudo sh -c 'id -un > /srv/app/who'; echo $GREETING; pwd;"
+                                + " echo wrong >&2",
+                        "COPY main.sh renamed.sh");
+
+        var sent =
+                lab.postWithArchive(
+                        body, archive("main.sh", "#!/bin/sh\necho $GREETING\n", "lib/x", "y"), 201);
+        assertThat(sent.path("status").asText()).isEqualTo("pending");
+        var built = lab.succeeded(sent);
+
+        assertThat(built.path("total_steps").asInt()).isEqualTo(7);
+        assertThat(built.path("current_step").asInt()).isEqualTo(7);
+        var run = steps(built).get(5);
+        assertThat(run.path("phase").asText()).isEqualTo("recipe");
+        assertThat(run.path("stdout").asText()).isEqualTo("hello\n/srv/app\n");
+        assertThat(run.path("stderr").asText()).isEqualTo("wrong\n");
+        assertThat(run.path("ok").asBoolean()).isTrue();
+        assertThat(built.path("default_user").asText()).isEqualTo("deploy");
+        assertThat(built.path("default_env").path("WHERE").asText())
+                .isEqualTo("/home/deploy:hello:$x");
+
+        var listed = lab.get("/snapshots?type=base").valueStream().toList();
+        assertThat(listed)
+                .anySatisfy(t -> {
+                    assertThat(t.path("name").asText()).isEqualTo("app");
+                    assertThat(t.path("default_workdir").asText()).isEqualTo("/srv/app");
+                    assertThat(t.path("platform").asBoolean()).isFalse();
+                });
+        var capsule = lab.create("app");
+        assertThat(
+                        lab.run(
+                                capsule,
+                                "id -un; pwd; /opt/app/main.sh; cat who;"
+                                        + " stat -c %U:%a /opt/app/lib/x renamed.sh 2>&1;"
+                                        + " ls /tmp"))
+                .isEqualTo(
+                        """
+                        deploy
+                        /srv/app
+                        hello
+                        root
+                        deploy:755
+                        deploy:755
+                        """);
+        lab.delete("/capsules/" + capsule);
+        lab.delete("/snapshots/app");
+    }
+
+    @Test
+    void with_a_healthcheck_the_programs_it_started_run_in_every_new_capsule() {
+        var body =
+                WrennLab.build(
+                        "service",
+                        "WORKDIR /srv/www",
+                        "RUN echo welcome > index.html",
+                        "START exec python3 -m http.server 8000");
+        body.put(
+                "healthcheck",
+                "--interval=500ms --timeout=5s --start-period=60s --retries=20"
+                        + " curl -fsS http://127.0.0.1:8000/");
+        lab.succeeded(lab.post("/builds", body, 201));
+
+        var first = lab.create("service");
+        var second = lab.create("service");
+
+        for (var capsule : List.of(first, second)) {
+            assertThat(lab.run(capsule, "curl -fsS http://127.0.0.1:8000/")).isEqualTo("welcome\n");
+            lab.delete("/capsules/" + capsule);
+        }
+        lab.delete("/snapshots/service");
+    }
+
+    @Test
+    void a_step_that_fails_says_so_and_leaves_nothing() {
+        var before = lab.host().templates();
+        var body =
+                WrennLab.build(
+                        "broken", "RUN echo before", "RUN echo oops >&2; exit 3", "RUN true");
+
+        var build = lab.ended(lab.post("/builds", body, 201));
+
+        assertThat(build.path("status").asText()).isEqualTo("failed");
+        assertThat(build.path("error").asText()).contains("step 2", "exit code 3");
+        assertThat(steps(build)).hasSize(2);
+        assertThat(steps(build).getLast().path("stderr").asText()).isEqualTo("oops\n");
+        assertThat(lab.host().inventory()).isEmpty();
+        assertThat(lab.host().templates()).isEqualTo(before);
+    }
+
+    @Test
+    void a_step_ends_with_its_limit() {
+        var body = WrennLab.build("slow", "RUN --timeout=1s sleep 600");
+
+        var build = lab.ended(lab.post("/builds", body, 201));
+
+        assertThat(build.path("status").asText()).isEqualTo("failed");
+        assertThat(steps(build).getFirst().path("stderr").asText())
+                .contains("killed after 1000 ms");
+        assertThat(steps(build).getFirst().path("exit").asInt()).isEqualTo(-1);
+    }
+
+    @Test
+    void who_follows_a_build_sees_output_before_its_step_has_ended() {
+        var body = WrennLab.build("watched", "RUN --timeout=5m echo begun; sleep 600");
+        var build = lab.post("/builds", body, 201);
+        var id = build.path("id").asText();
+        Eventually.within(
+                SOON,
+                () ->
+                        lab.lines("/builds/" + id + "/logs").stream()
+                                .anyMatch(l -> l.contains("begun")));
+
+        lab.send(
+                lab.request("/builds/" + id + "/cancel")
+                        .POST(java.net.http.HttpRequest.BodyPublishers.noBody())
+                        .build());
+
+        var followed = lab.lines("/builds/" + id + "/logs?follow=true");
+        assertThat(followed.getFirst()).contains("\"event\":\"output\"", "begun");
+        assertThat(followed.getLast()).contains("\"event\":\"end\"", "cancelled");
+        assertThat(lab.get("/builds/" + id).path("status").asText()).isEqualTo("cancelled");
+        Eventually.within(SOON, () -> lab.host().inventory().isEmpty());
+    }
+}

@@ -1,0 +1,35 @@
+package dev.wrenn.control.build;
+
+import java.time.Duration;
+
+/**
+ * Settings of builds.
+ *
+ * @param workers how many run at the same time in this process
+ * @param lease how long a worker may be silent before another one takes its build
+ * @param poll how often a free worker looks for one
+ * @param attempts how many workers may fail to be heard of again before the build is given up
+ * @param unfinishedPerTeam most builds of a team that wait or run
+ * @param maxArchiveBytes longest archive
+ */
+public record BuildConfig(
+        int workers,
+        Duration lease,
+        Duration poll,
+        int attempts,
+        int unfinishedPerTeam,
+        long maxArchiveBytes) {
+    /** What is used where nothing else is said. */
+    public static final BuildConfig DEFAULTS =
+            new BuildConfig(2, Duration.ofSeconds(30), Duration.ofMillis(500), 3, 20, 100L << 20);
+
+    /** Checks ranges. */
+    public BuildConfig {
+        if (workers < 1 || attempts < 1 || unfinishedPerTeam < 1) {
+            throw new IllegalArgumentException("workers, attempts and builds must be at least 1");
+        }
+        if (lease.compareTo(poll) <= 0) {
+            throw new IllegalArgumentException("the lease must be longer than the poll interval");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package dev.wrenn.control.build;
+
+import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.Pause;
+import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.control.build.BuildGuest.Order;
+import dev.wrenn.control.capsule.BuildCapsules;
+import dev.wrenn.control.capsule.TemplateDefaults;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+
+/** Carries out one build, from its capsule to the template on the host. */
+final class BuildRun {
+    private static final Duration CLEAN_LIMIT = Duration.ofMinutes(2);
+
+    private final Build build;
+    private final BuildRows rows;
+    private final BuildCapsules capsules;
+    private final BuildLog log;
+
+    BuildRun(Build build, BuildRows rows, BuildCapsules capsules, BuildLog log) {
+        this.build = build;
+        this.rows = rows;
+        this.capsules = capsules;
+        this.log = log;
+    }
+
+    /** What a build has made. */
+    record Made(HostTemplate template, TemplateDefaults defaults) {}
+
+    /**
+     * Runs it; the capsule is gone afterwards if it succeeds, else the caller removes it.
+     *
+     * @throws BuildFailed if it never can succeed as it is
+     */
+    Made execute() {
+        var spec = build.spec();
+        var base = capsules.base(build.team(), spec.baseTemplate());
+        var capsule = CapsuleId.random();
+        var template = TemplateId.random();
+        if (!rows.plan(build, capsule, template)) {
+            throw new WrennException(Kind.CONFLICT, "the build is not this worker's any more");
+        }
+        capsules.create(capsule, base, spec.vcpus(), spec.memoryMb());
+        TemplateDefaults defaults;
+        try (var guest = new BuildGuest(capsules.session(capsule))) {
+            defaults = runSteps(guest, base.defaults());
+        }
+        var made =
+                spec.check().isPresent()
+                        ? capsules.keepSnapshot(capsule, template)
+                        : capsules.keepDisk(capsule, template);
+        return new Made(made, defaults);
+    }
+
+    private TemplateDefaults runSteps(BuildGuest guest, TemplateDefaults base) {
+        var spec = build.spec();
+        var steps = new Steps(guest, log, base);
+        steps.readEnvironment();
+        if (spec.copies()) {
+            unpack(guest);
+        }
+        int number = 0;
+        for (var step : spec.steps()) {
+            steps.perform(++number, step);
+        }
+        if (spec.copies()) {
+            guest.run(Order.asRoot("rm -rf \"$1\"", CLEAN_LIMIT, BuildGuest.FILES));
+        }
+        var defaults = steps.defaults(List.of());
+        spec.check().ifPresent(check -> awaitHealthy(guest, check, defaults));
+        return defaults;
+    }
+
+    private void unpack(BuildGuest guest) {
+        try (var archive = new ArchiveParts(rows, build.id())) {
+            var unpacked = guest.unpack(archive);
+            if (!unpacked.isSuccess()) {
+                throw new BuildFailed(
+                        "the archive cannot be unpacked in the base template, which needs tar and"
+                                + " gzip for COPY: "
+                                + unpacked.stderr().strip());
+            }
+        } catch (IOException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "the archive cannot be read", e);
+        }
+    }
+
+    private void awaitHealthy(BuildGuest guest, Healthcheck check, TemplateDefaults defaults) {
+        var order =
+                new Order(
+                        List.of("/bin/sh", "-c", check.command()),
+                        defaults.user(),
+                        defaults.directory(),
+                        defaults.environment(),
+                        check.timeout());
+        var quiet = Deadline.after(check.startPeriod());
+        var failures = new int[1];
+        var last = new BuildGuest.Outcome[] {BuildGuest.Outcome.DONE};
+        boolean healthy =
+                Pause.until(
+                        () -> {
+                            last[0] = guest.run(order);
+                            if (!last[0].isSuccess() && quiet.isPast()) {
+                                failures[0]++;
+                            }
+                            if (check.retries() > 0 && failures[0] > check.retries()) {
+                                throw unhealthy(last[0]);
+                            }
+                            return last[0].isSuccess();
+                        },
+                        check.interval(),
+                        Deadline.after(check.overallLimit()));
+        if (!healthy) {
+            throw unhealthy(last[0]);
+        }
+        log.note("healthy");
+    }
+
+    private static BuildFailed unhealthy(BuildGuest.Outcome last) {
+        var said = (last.stdout() + last.stderr()).strip();
+        return new BuildFailed(
+                "the healthcheck never succeeded; its last exit code was %d%s"
+                        .formatted(last.exitCode(), said.isEmpty() ? "" : ": " + said));
+    }
+}
