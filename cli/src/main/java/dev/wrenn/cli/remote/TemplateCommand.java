@@ -20,7 +20,8 @@ import picocli.CommandLine.Parameters;
         aliases = "t",
         description = "Lists, shows, builds and removes templates.",
         mixinStandardHelpOptions = true,
-        synopsisSubcommandLabel = "COMMAND")
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = BuildCommand.class)
 public final class TemplateCommand {
     /** For picocli. */
     public TemplateCommand() {}
