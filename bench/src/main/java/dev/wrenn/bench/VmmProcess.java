@@ -1,5 +1,6 @@
 package dev.wrenn.bench;
 
+import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Pause;
@@ -17,15 +18,27 @@ import java.util.regex.Pattern;
  * @param pid its process id
  */
 record VmmProcess(long pid) {
-    private static final Pattern PSS = Pattern.compile("(?m)^Pss: +([0-9]+) kB$");
+    /**
+     * A mapping's addresses and rights, and further down its proportional size (proc(5), smaps).
+     */
+    private static final Pattern MAPPING =
+            Pattern.compile(
+                    "(?m)^([0-9a-f]+)-([0-9a-f]+) (....) [^\\n]*\\n(?:[A-Z][^\\n]*\\n)*?Pss: +([0-9]+) kB$");
+
     private static final Duration INTERVAL = Duration.ofMillis(50);
     private static final int UTIME = 14;
     private static final int STIME = 15;
     private static final double TICKS_PER_SECOND =
             100; // sysconf(_SC_CLK_TCK) on every x86-64 Linux
 
-    /** What it costs while its guest does nothing. */
-    record Cost(double pssMib, double cpuPercent) {}
+    /**
+     * What it costs while its guest does nothing.
+     *
+     * @param guestMib memory of the guest
+     * @param translatedMib code that an emulator has translated; none with hardware support
+     * @param ownMib everything else
+     */
+    record Cost(double guestMib, double translatedMib, double ownMib, double cpuPercent) {}
 
     /** Finds it by the capsule's id in its arguments. */
     static VmmProcess of(String capsule) {
@@ -51,25 +64,40 @@ record VmmProcess(long pid) {
     }
 
     /** Looks at it for that long, after it was left alone for a while. */
-    Cost idle(Duration settling, Duration window) {
+    Cost idle(ByteSize guestMemory, Duration settling, Duration window) {
         rest(settling);
         long before = ticks();
         var watch = Stopwatch.start();
         rest(window);
         double seconds = watch.elapsedNanos() / 1e9;
-        return new Cost(pssMib(), (ticks() - before) / TICKS_PER_SECOND / seconds * 100);
+        return cost(guestMemory, (ticks() - before) / TICKS_PER_SECOND / seconds * 100);
     }
 
     private static void rest(Duration time) {
         Pause.until(() -> false, INTERVAL, Deadline.after(time));
     }
 
-    private double pssMib() {
-        var matcher = PSS.matcher(read("smaps_rollup"));
-        if (!matcher.find()) {
-            throw new WrennException(Kind.UNAVAILABLE, "the kernel does not tell a process's PSS");
+    private Cost cost(ByteSize guestMemory, double cpuPercent) {
+        double guest = 0;
+        double translated = 0;
+        double own = 0;
+        for (var mapping = MAPPING.matcher(read("smaps")); mapping.find(); ) {
+            double mib = Long.parseLong(mapping.group(4)) / 1024.0;
+            long bytes =
+                    Long.parseUnsignedLong(mapping.group(2), 16)
+                            - Long.parseUnsignedLong(mapping.group(1), 16);
+            if (bytes == guestMemory.bytes()) {
+                guest += mib;
+            } else if (mapping.group(3).startsWith("rwx")) {
+                translated += mib;
+            } else {
+                own += mib;
+            }
         }
-        return Long.parseLong(matcher.group(1)) / 1024.0;
+        if (guest == 0) {
+            throw new WrennException(Kind.UNAVAILABLE, "the guest's memory is not to be found");
+        }
+        return new Cost(guest, translated, own, cpuPercent);
     }
 
     /** User and system time (proc_pid_stat(5)); the name before may hold anything. */

@@ -42,8 +42,9 @@ record GuestMemory(HostLab lab, CapsuleId capsule) {
         return lab.shell(capsule, "echo '" + question + "' >/run/ask; cat /run/answer");
     }
 
-    void fill(int fromMib, int mib) {
-        ask("fill %d %d".formatted(fromMib, mib));
+    /** Returns the checksum then. */
+    String fill(int fromMib, int mib) {
+        return ask("fill %d %d".formatted(fromMib, mib));
     }
 
     void zero(int fromMib, int mib) {

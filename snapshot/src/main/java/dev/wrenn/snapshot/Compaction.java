@@ -190,6 +190,7 @@ final class Compaction {
             SnapshotFiles.deleteTree(file);
             throw e;
         }
+        FileSync.file(file);
         FileSync.folder(store.layerFolder());
         var identity = FileIdentity.of(file);
         return new Manifest.LayerEntry(

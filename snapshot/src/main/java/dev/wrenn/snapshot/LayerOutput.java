@@ -48,7 +48,7 @@ final class LayerOutput implements Resource {
         }
     }
 
-    /** What is complete and on disk. */
+    /** What is complete. */
     record Finished(int pages, int tableCrc) {}
 
     /**
@@ -120,7 +120,7 @@ final class LayerOutput implements Resource {
         }
     }
 
-    /** Completes the file and syncs it. */
+    /** Completes the file; whoever makes it count syncs it first. */
     Finished finish() {
         flush();
         var table = ByteBuffer.allocate(4 * frames).order(ByteOrder.LITTLE_ENDIAN);
@@ -131,7 +131,6 @@ final class LayerOutput implements Resource {
         int crc = LayerFile.crc(table.duplicate());
         try {
             write(table);
-            channel.force(true);
         } catch (IOException e) {
             throw new StoreFailed("finish layer " + name, e);
         }

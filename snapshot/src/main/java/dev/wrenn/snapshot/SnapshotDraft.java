@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,8 +16,7 @@ import java.util.stream.IntStream;
 
 /**
  * A snapshot in the making, in a folder of its own. It comes into being by {@link #seal}: all files
- * synced, the manifest written last, the folder renamed into place. Closing an unsealed draft
- * removes every trace of it.
+ * synced, then the folder renamed into place. Closing an unsealed draft removes every trace of it.
  */
 public final class SnapshotDraft implements Resource {
     private static final Duration SYNC_LIMIT = Duration.ofMinutes(5);
@@ -71,6 +71,11 @@ public final class SnapshotDraft implements Resource {
         return made;
     }
 
+    /** What a resume of it will touch; a hint, so it is not worth waiting for the device. */
+    public void workingSet(WorkingSet touched) {
+        write(SnapshotFiles.WORKING_SET, touched.encode());
+    }
+
     /** Makes the snapshot exist; returns once it would survive a power cut. */
     public Snapshot seal(ManifestFacts facts) {
         var memory = writer.orElseThrow().finish();
@@ -91,20 +96,10 @@ public final class SnapshotDraft implements Resource {
                         .overlay(memory.changes());
         var compact = dropUnused(map, layers);
         var mapBytes = compact.map().encode();
-        try (var forks = new Forks()) {
-            // One after the other these would each wait for the device.
-            var syncs =
-                    List.of(
-                            forks.start("sync", () -> synced(vmState())),
-                            forks.start("sync", () -> synced(disk())),
-                            forks.start("sync", () -> syncedFolder(store.layerFolder())),
-                            forks.start("write page map", () -> writeMap(mapBytes)));
-            syncs.forEach(s -> s.take(SYNC_LIMIT));
-        }
+        write(SnapshotFiles.MAP, mapBytes);
         var manifest = manifest(facts, compact, memory.layer().pages(), mapBytes.length);
-        SnapshotFiles.writeSynced(
-                folder.resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
-        FileSync.folder(folder);
+        write(SnapshotFiles.MANIFEST, ManifestFile.encode(manifest));
+        sync(layerPath);
         store.publish(id, folder);
         sealed = true;
         if (compact.layers().stream().noneMatch(l -> l.layer().equals(layer))) {
@@ -158,6 +153,28 @@ public final class SnapshotDraft implements Resource {
         return parentImage.map(i -> i.plan().manifest().layers()).orElse(List.of());
     }
 
+    /**
+     * Everything at once, because each would wait for the device by itself. Nothing of it exists
+     * before the folder is renamed, so the order does not matter.
+     */
+    private void sync(Path layerPath) {
+        try (var forks = new Forks()) {
+            var syncs = new ArrayList<Forks.Fork<Path>>();
+            for (var file :
+                    List.of(
+                            layerPath,
+                            disk(),
+                            vmState(),
+                            folder.resolve(SnapshotFiles.MAP),
+                            folder.resolve(SnapshotFiles.MANIFEST))) {
+                syncs.add(forks.start("sync", () -> synced(file)));
+            }
+            syncs.add(forks.start("sync", () -> syncedFolder(store.layerFolder())));
+            syncs.add(forks.start("sync", () -> syncedFolder(folder)));
+            syncs.forEach(s -> s.take(SYNC_LIMIT));
+        }
+    }
+
     private static Path synced(Path file) {
         FileSync.file(file);
         return file;
@@ -168,10 +185,12 @@ public final class SnapshotDraft implements Resource {
         return file;
     }
 
-    private Path writeMap(byte[] bytes) {
-        var file = folder.resolve(SnapshotFiles.MAP);
-        SnapshotFiles.writeSynced(file, bytes);
-        return file;
+    private void write(String name, byte[] bytes) {
+        try {
+            Files.write(folder.resolve(name), bytes, StandardOpenOption.CREATE_NEW);
+        } catch (IOException e) {
+            throw new StoreFailed("write " + name, e);
+        }
     }
 
     private static void deleteFile(Path file) {

@@ -91,22 +91,20 @@ public final class PausePath {
         var base = run.base().map(machinery.store()::open);
         try (var draft = machinery.store().draft(SnapshotId.random())) {
             save(run, draft, base, facts, deadline);
+            keepWorkingSet(run, draft);
             deadline.check("pausing capsule " + run.capsule());
             machinery.steps().before(PauseStep.SEAL);
-            var snapshot =
-                    draft.seal(
-                            new ManifestFacts(
-                                    base.map(Snapshot::id),
-                                    machinery.clock().instant(),
-                                    machinery.vmm().kind().name(),
-                                    machinery.vmm().version(),
-                                    facts.vcpus(),
-                                    facts.memory(),
-                                    machinery.images().kernelVersion(),
-                                    facts.template(),
-                                    attributes(facts)));
-            storeWorkingSet(run, snapshot);
-            return snapshot;
+            return draft.seal(
+                    new ManifestFacts(
+                            base.map(Snapshot::id),
+                            machinery.clock().instant(),
+                            machinery.vmm().kind().name(),
+                            machinery.vmm().version(),
+                            facts.vcpus(),
+                            facts.memory(),
+                            machinery.images().kernelVersion(),
+                            facts.template(),
+                            attributes(facts)));
         }
     }
 
@@ -172,10 +170,10 @@ public final class PausePath {
     }
 
     /** Only a hint to the next resume, so no reason to fail. */
-    private void storeWorkingSet(RunningCapsule run, Snapshot snapshot) {
+    private void keepWorkingSet(RunningCapsule run, SnapshotDraft draft) {
         try {
             machinery.steps().before(PauseStep.WORKING_SET);
-            snapshot.storeWorkingSet(run.pages().firstTouches());
+            draft.workingSet(run.pages().firstTouches());
         } catch (WrennException e) {
             LOG.atWarn()
                     .setCause(e)

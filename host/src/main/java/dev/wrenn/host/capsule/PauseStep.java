@@ -12,10 +12,10 @@ public enum PauseStep implements Step {
     VM_STATE,
     /** Copy the memory that has changed. */
     MEMORY,
+    /** Keep what the next resume will touch. */
+    WORKING_SET,
     /** Make the snapshot exist. */
     SEAL,
-    /** Write down what the next resume will touch. */
-    WORKING_SET,
     /** Name the snapshot in the journal. From here on the capsule is paused, whatever happens. */
     JOURNAL,
     /** End the VM. */
