@@ -186,6 +186,30 @@ fn the_end_waits_for_children_that_hold_the_pipe() {
 }
 
 #[test]
+fn output_within_the_grace_is_told_by_an_agent_that_got_no_turn_meanwhile() {
+    let agent = Agent::start();
+    let signal = |name: &str| {
+        let pid = agent.pid().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(sent.expect("kill runs").success());
+    };
+    let grace = [("X-Wrenn-Drain-Grace-Ms", "1000")];
+    for round in 0..5 {
+        let mut frames = agent.shell("(sleep 0.4; echo late) & echo early", &grace);
+        let pid = frames.pid().to_string();
+        assert_eq!(frames.until("early\n"), "early\n");
+        eventually("the shell is reaped", || !runs(&pid));
+        signal("-STOP");
+        // The output comes and the grace passes while the agent sleeps.
+        std::thread::sleep(Duration::from_millis(1300));
+        signal("-CONT");
+        assert_eq!(frames.finish().stdout(), "late\n", "round {round}");
+    }
+}
+
+#[test]
 fn the_drain_grace_ends_that_wait() {
     let agent = Agent::start();
     for grace in ["0", "200"] {
