@@ -180,13 +180,16 @@ final class RootFs {
 
     private static void personalise(Path root, AptSources sources) throws IOException {
         var etc = root.resolve("etc");
+        // mmdebstrap brings this machine's, with its permissions; the guest agent writes the
+        // capsule's.
+        for (var ofThisMachine : List.of("hostname", "resolv.conf")) {
+            Aside.remove(etc.resolve(ofThisMachine));
+        }
         Files.writeString(etc.resolve("hostname"), "capsule\n");
+        Files.writeString(etc.resolve("resolv.conf"), "");
         Files.writeString(etc.resolve("hosts"), HOSTS);
         Files.writeString(etc.resolve("profile.d/00-capsule.sh"), PROFILE);
         Files.writeString(etc.resolve("default/locale"), "LANG=C.UTF-8\n");
-        // mmdebstrap brings this machine's; the guest agent writes the capsule's.
-        Aside.remove(etc.resolve("resolv.conf"));
-        Files.writeString(etc.resolve("resolv.conf"), "");
         // Empty means "not yet known", see machine-id(5); a filled one would be shared by all
         // clones.
         Files.writeString(etc.resolve("machine-id"), "");
