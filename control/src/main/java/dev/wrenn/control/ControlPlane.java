@@ -30,7 +30,6 @@ import dev.wrenn.control.socket.PtySockets;
 import dev.wrenn.control.socket.Sockets;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
-import io.javalin.config.SizeUnit;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import io.javalin.http.MethodNotAllowedResponse;
@@ -140,12 +139,9 @@ public final class ControlPlane implements Resource {
         settings.jetty.modifyServletContextHandler(h -> h.setErrorHandler(new RefusedRequests()));
         settings.jetty.modifyWebSocketServletFactory(f -> {
             f.setMaxTextMessageSize(SOCKET_MESSAGE_LIMIT_BYTES);
+            f.setMaxBinaryMessageSize(SOCKET_MESSAGE_LIMIT_BYTES);
             f.setIdleTimeout(SOCKET_IDLE_LIMIT);
         });
-        // Uploads go through files, so that their parts may come in any order and any size.
-        settings.jetty.multipartConfig.maxInMemoryFileSize(256, SizeUnit.KB);
-        settings.jetty.multipartConfig.maxFileSize(-1, SizeUnit.BYTES);
-        settings.jetty.multipartConfig.maxTotalRequestSize(-1, SizeUnit.BYTES);
         var routes = settings.routes;
         routes.before(ControlPlane::nameRequest);
         routes.exception(

@@ -13,9 +13,8 @@ import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
 import dev.wrenn.control.http.Routes;
 import io.javalin.http.Context;
-import io.javalin.http.UploadedFile;
 import java.io.IOException;
-import java.util.Locale;
+import java.util.Optional;
 import java.util.function.BiConsumer;
 
 /**
@@ -65,50 +64,63 @@ public final class FileRoutes {
     private void write(Context ctx, long limitBytes) {
         var row = capsules.get(requests.caller(ctx).team(), ctx.pathParam("id"));
         try (var guest = capsules.session(row, "write files of")) {
-            var type = ctx.contentType();
-            if (type == null || !type.toLowerCase(Locale.ROOT).startsWith("multipart/form-data")) {
-                throw ApiException.invalid(
-                        "send multipart/form-data with the fields path and file");
-            }
             if (ctx.req().getContentLengthLong() - CHUNK_BYTES > limitBytes) {
                 requests.passOverBody(ctx);
                 throw tooLarge();
             }
-            var path = ctx.formParam("path");
-            var file = ctx.uploadedFile("file");
-            if (path == null || path.isEmpty() || file == null) {
-                throw ApiException.invalid("the form must have the fields path and file");
+            try (var form = open(ctx, limitBytes)) {
+                store(guest, form);
+            } catch (IOException e) {
+                throw new WrennException(Kind.UNAVAILABLE, "the upload cannot be read", e);
             }
-            if (file.size() > limitBytes) {
-                throw tooLarge();
-            }
-            store(guest, path, offset(ctx), file);
             ctx.status(NO_CONTENT);
         }
     }
 
-    /** Where in the file it goes: an upload that broke off is continued at what had arrived. */
-    private static long offset(Context ctx) {
-        var text = ctx.formParam("offset");
-        if (text == null || text.isEmpty()) {
-            return 0;
+    private UploadForm open(Context ctx, long limitBytes) throws IOException {
+        var type = Optional.ofNullable(ctx.contentType());
+        try {
+            return UploadForm.open(type, ctx.req().getInputStream(), limitBytes);
+        } catch (ApiException e) {
+            requests.passOverBody(ctx);
+            throw e;
         }
-        if (!text.matches("[0-9]{1,18}")) {
-            throw ApiException.invalid("offset must be a number of bytes, not " + text);
-        }
-        return Long.parseLong(text);
     }
 
-    private static void store(GuestSession guest, String path, long offset, UploadedFile file) {
-        try (var content = file.content()) {
-            guest.write(path, offset, content);
+    private static void store(GuestSession guest, UploadForm form) throws IOException {
+        try (var content = form.content()) {
+            guest.write(form.path(), form.offset(), content);
         } catch (WrennException e) {
-            throw e.kind() == Kind.EXHAUSTED
-                    ? new ApiException(ErrorCode.DISK_FULL, e.shownMessage())
-                    : e;
-        } catch (IOException e) {
-            throw new WrennException(Kind.UNAVAILABLE, "the upload cannot be read", e);
+            if (form.isBroken() && !form.isContinuable()) {
+                removeHalf(guest, form.path(), e);
+            }
+            throw reason(form, e);
         }
+    }
+
+    /** Half a file that nobody will continue is none. */
+    private static void removeHalf(GuestSession guest, String path, WrennException failure) {
+        try {
+            if (guest.stat(path).type() == FileEntry.Type.FILE) {
+                guest.remove(path);
+            }
+        } catch (WrennException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private static WrennException reason(UploadForm form, WrennException failure) {
+        if (form.isTooLong()) {
+            return tooLarge();
+        }
+        if (failure.kind() == Kind.EXHAUSTED) {
+            return new ApiException(ErrorCode.DISK_FULL, failure.shownMessage());
+        }
+        if (form.isBroken()) {
+            return form.refusal()
+                    .orElseGet(() -> ApiException.invalid("the form broke off before its end"));
+        }
+        return failure;
     }
 
     private static ApiException tooLarge() {
