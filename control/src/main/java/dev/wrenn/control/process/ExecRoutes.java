@@ -18,6 +18,7 @@ import io.javalin.http.Context;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.UUID;
 
 /** Routes of commands: run one and wait, start one in the background, list them, end one. */
@@ -61,7 +62,7 @@ public final class ExecRoutes {
                         .orElse(Duration.ofSeconds(DEFAULT_TIMEOUT_SEC));
         var watch = Stopwatch.start();
         var output = new CapturedOutput();
-        int exitCode = -1;
+        var exitCode = OptionalInt.empty();
         try (var events = session.start(order(body, Optional.of(limit), Optional.empty()))) {
             for (var event = events.next(); event.isPresent(); event = events.next()) {
                 switch (event.get()) {
@@ -76,18 +77,23 @@ public final class ExecRoutes {
                                                     .formatted(limit.toSeconds())
                                             + " larger timeout_sec or run it in the background");
                         }
-                        exitCode = code;
+                        exitCode = OptionalInt.of(code);
                     }
                 }
             }
         }
+        int code =
+                exitCode.orElseThrow(() ->
+                        new ApiException(
+                                ErrorCode.AGENT_ERROR,
+                                "the command was cut off before its end was known"));
         ctx.contentType("application/json");
         try (var json = JsonBody.JSON.createGenerator(ctx.res().getOutputStream())) {
             json.writeStartObject();
             json.writeStringField("sandbox_id", row.id().text());
             json.writeStringField("cmd", body.requiredText("cmd"));
             output.write(json);
-            json.writeNumberField("exit_code", exitCode);
+            json.writeNumberField("exit_code", code);
             json.writeNumberField("duration_ms", watch.elapsed().toMillis());
             json.writeEndObject();
         } catch (IOException e) {

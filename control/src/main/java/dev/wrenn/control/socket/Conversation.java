@@ -11,11 +11,13 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.websocket.api.Callback;
 import org.eclipse.jetty.websocket.api.Session;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A WebSocket seen as a conversation: messages come from a queue and sending waits until the
@@ -24,12 +26,14 @@ import org.eclipse.jetty.websocket.api.Session;
 final class Conversation {
     private static final int WAITING_MESSAGES = 64;
     private static final Duration SEND_LIMIT = Duration.ofMinutes(10);
+    private static final Duration LEAVING_GRACE = Duration.ofSeconds(5);
     private static final int NORMAL = 1000;
     private static final int REASON_LIMIT_CHARS = 100; // RFC 6455 allows 123 bytes
 
     private final Session session;
     private final BlockingQueue<Incoming> incoming = new ArrayBlockingQueue<>(WAITING_MESSAGES);
     private volatile boolean ended;
+    private volatile Runnable whenLeft = () -> {};
 
     /** What a client sent. */
     sealed interface Incoming {
@@ -68,6 +72,25 @@ final class Conversation {
         ended = true;
         // The reader may be slow; it looks at the flag after each message.
         var _ = incoming.offer(new Incoming.End());
+        whenLeft.run();
+    }
+
+    /**
+     * Runs that a moment after the client has left: what it sent last is still read before, but a
+     * reader that is stuck does not hold on to the capsule. May run more than once.
+     */
+    void soonAfterLeaving(Runnable action) {
+        whenLeft =
+                () -> {
+                    var _ =
+                            new CompletableFuture<@Nullable Void>()
+                                    .completeOnTimeout(
+                                            null, LEAVING_GRACE.toMillis(), TimeUnit.MILLISECONDS)
+                                    .thenRun(action);
+                };
+        if (ended) {
+            whenLeft.run();
+        }
     }
 
     boolean hasEnded() {
@@ -95,17 +118,17 @@ final class Conversation {
      * Waits for whatever comes next.
      *
      * @return empty if the client left or the time is over
+     * @throws WrennException UNAVAILABLE if the waiting was interrupted: the conversation is over
      */
     Optional<Incoming> nextOfAny(Duration limit) {
-        if (ended) {
-            return Optional.empty();
-        }
         try {
-            return Optional.ofNullable(incoming.poll(limit.toMillis(), TimeUnit.MILLISECONDS))
+            // What was sent before leaving counts; the end itself may have found the queue full.
+            long patienceMillis = ended ? 0 : limit.toMillis();
+            return Optional.ofNullable(incoming.poll(patienceMillis, TimeUnit.MILLISECONDS))
                     .filter(i -> !(i instanceof Incoming.End));
-        } catch (InterruptedException _) {
+        } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            return Optional.empty();
+            throw new WrennException(Kind.UNAVAILABLE, "stopped listening to the client", e);
         }
     }
 
@@ -160,7 +183,7 @@ final class Conversation {
         }
     }
 
-    private static WrennException gone(@org.jspecify.annotations.Nullable Exception cause) {
+    private static WrennException gone(@Nullable Exception cause) {
         return new WrennException(Kind.UNAVAILABLE, "the client is gone", cause);
     }
 }

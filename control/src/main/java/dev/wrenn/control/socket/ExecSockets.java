@@ -102,6 +102,7 @@ public final class ExecSockets {
             ProcessStream stream,
             Encoding encoding) {
         var pid = new int[1];
+        conversation.soonAfterLeaving(stream::close);
         try (var forks = new Forks()) {
             forks.start(
                     "commands",
@@ -141,16 +142,18 @@ public final class ExecSockets {
     /** Ends the process when the client says stop, and the stream when the client leaves. */
     private static void obey(
             Conversation conversation, GuestSession guest, ProcessStream stream, int[] pid) {
-        while (!isOver(conversation)) {
+        while (true) {
             var message = conversation.next(LISTENING);
-            if (message.isEmpty()) {
-                break;
+            if (message.isEmpty() && conversation.hasEnded()) {
+                stream.close();
+                return;
             }
-            if (message.get().path("type").asText().equals("stop") && pid[0] > 0) {
+            if (message.isPresent()
+                    && message.get().path("type").asText().equals("stop")
+                    && pid[0] > 0) {
                 stop(conversation, guest, new ProcessSelector.ByPid(pid[0]));
             }
         }
-        stream.close();
     }
 
     /** Whether the client left, or the process ended and this thread is not needed any more. */

@@ -100,6 +100,7 @@ public final class PtySockets {
         }
 
         void run() {
+            conversation.soonAfterLeaving(stream::close);
             try (var forks = new Forks()) {
                 forks.start(
                         "terminal input",
@@ -139,29 +140,30 @@ public final class PtySockets {
             }
         }
 
-        /** Reads the client until it leaves. */
+        /** Does what the client sends, to the last message before it leaves. */
         private void type() {
-            while (!conversation.hasEnded()) {
+            while (true) {
                 var incoming = conversation.nextOfAny(PING_INTERVAL);
-                if (incoming.isEmpty()) {
-                    if (Thread.currentThread().isInterrupted()) {
-                        return; // the terminal is over and says so itself
-                    }
-                    if (!conversation.hasEnded()) {
-                        send(Sockets.message("ping"));
-                    }
-                    continue;
-                }
-                switch (incoming.get()) {
-                    case Incoming.Message(var json) -> obey(json);
-                    case Incoming.Bytes(var bytes) -> {
-                        dialect.complete(Dialect.BINARY);
-                        tolerating(() -> guest.sendPty(process, bytes));
-                    }
-                    case Incoming.End _ -> {}
+                if (incoming.isPresent()) {
+                    take(incoming.get());
+                } else if (conversation.hasEnded()) {
+                    stream.close();
+                    return;
+                } else {
+                    send(Sockets.message("ping"));
                 }
             }
-            stream.close();
+        }
+
+        private void take(Incoming incoming) {
+            switch (incoming) {
+                case Incoming.Message(var json) -> obey(json);
+                case Incoming.Bytes(var bytes) -> {
+                    dialect.complete(Dialect.BINARY);
+                    tolerating(() -> guest.sendPty(process, bytes));
+                }
+                case Incoming.End _ -> {}
+            }
         }
 
         private void obey(JsonNode message) {

@@ -220,6 +220,9 @@ public final class AgentSession implements GuestSession {
         var stream = new AgentProcessStream(messages, () -> endedBecause);
         Resource registered = stream::close;
         open.add(registered);
+        if (endedBecause.isPresent()) {
+            stream.close(); // ended meanwhile; the reader gets the reason
+        }
         return new ProcessStream() {
             @Override
             public Optional<dev.wrenn.contract.guest.ProcessEvent> next() {
