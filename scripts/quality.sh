@@ -84,7 +84,7 @@ run_check() {
 closing_lines() {
     local log
     log="$build_dir/log/$(slug "$1").log"
-    if [ -e "$log" ]; then grep -E 'Tests run:.*[0-9]$|^test result:|^=+ .*(passed|failed|error).*=+$' "$log" || true; fi
+    if [ -e "$log" ]; then grep -E 'Tests run:.*[0-9]$|^test result:|^=+ .*(passed|failed|error).*=+$|^Not run: ' "$log" || true; fi
 }
 
 run_tests_of() {
