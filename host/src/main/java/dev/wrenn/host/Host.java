@@ -93,7 +93,7 @@ public final class Host implements HostAgent, Resource {
                                     images.minimalRootFs().getFileName().toString(),
                                     images.minimalRootFs()));
             var store = new SnapshotStore(volume.root().resolve(SnapshotStore.FOLDER));
-            var journal = new Journal(folder.resolve("journal"), runs);
+            var journal = undo.hold(new Journal(folder.resolve("journal"), runs));
             var slots = openSlots(config, prefix);
             undo.undo(() -> leave(slots, runs));
             var http = undo.hold(startClient());

@@ -4,9 +4,11 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.wrenn.base.Kind;
+import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -27,7 +29,7 @@ import org.slf4j.LoggerFactory;
  * synced: a run does not survive the machine). Each capsule's records have one writer, its driver;
  * different capsules may be written at the same time.
  */
-public final class Journal {
+public final class Journal implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(Journal.class);
     private static final String SUFFIX = ".json";
     private static final String ASIDE = ".new";
@@ -262,5 +264,18 @@ public final class Journal {
                 full ? Kind.EXHAUSTED : Kind.UNAVAILABLE,
                 "cannot " + attempt + (full ? ": the disk is full" : ""),
                 cause);
+    }
+
+    /** Takes the folders of runs away, if no run is left; the durable records stay. */
+    @Override
+    public void close() {
+        try {
+            Files.deleteIfExists(runs);
+            Files.deleteIfExists(runs.toAbsolutePath().getParent());
+        } catch (DirectoryNotEmptyException _) {
+            // Something of a run is left; the next process finds it there.
+        } catch (IOException e) {
+            throw failed("remove the folder of runs", e);
+        }
     }
 }
