@@ -19,11 +19,12 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(LabExtension.class)
 class CapsuleLifeVmTest {
     private static final int CYCLES = 20;
+    private static final int MEMORY_MIB = 8;
     private static final long MIB = 1 << 20;
 
     /** Past the guest's page cache, which would hide the disk and be dirty memory itself. */
     private static final String CHECKSUM_OF_DISK =
-            "dd if=/root/file bs=1M iflag=direct 2>/dev/null | cksum";
+            "dd if=/root/file bs=256K iflag=direct 2>/dev/null | cksum";
 
     private final HostLab lab;
 
@@ -57,9 +58,9 @@ class CapsuleLifeVmTest {
     @Test
     void memory_and_disk_are_equal_after_twenty_cycles_and_nothing_piles_up() {
         var capsule = lab.capsule();
-        var memory = lab.memory(capsule, 24);
-        memory.fill(0, 24);
-        lab.shell(capsule, "head -c 8M /dev/urandom > /root/file");
+        var memory = lab.memory(capsule, MEMORY_MIB);
+        memory.fill(0, MEMORY_MIB);
+        lab.shell(capsule, "head -c 2M /dev/urandom > /root/file");
         lab.host().pause(capsule);
         var before = lab.restingInventory();
         long bytes = HostLab.allocated(lab.store().resolve("layers"));
@@ -67,10 +68,10 @@ class CapsuleLifeVmTest {
         lab.host().resume(capsule);
         for (int i = 0; i < CYCLES; i++) {
             var expected =
-                    memory.fill(i, 1)
+                    memory.fill(i % MEMORY_MIB, 1)
                             + lab.shell(
                                     capsule,
-                                    "head -c 1M /dev/urandom >> /root/file; " + CHECKSUM_OF_DISK);
+                                    "head -c 256K /dev/urandom >> /root/file; " + CHECKSUM_OF_DISK);
             lab.host().pause(capsule);
             lab.host().resume(capsule);
             assertThat(memory.checksum() + lab.shell(capsule, CHECKSUM_OF_DISK))

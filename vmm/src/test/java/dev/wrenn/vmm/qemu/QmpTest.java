@@ -79,6 +79,25 @@ final class QmpTest {
         assertThat(two.path("arguments").path("x").asInt()).isEqualTo(1);
     }
 
+    /**
+     * A thread that is interrupted while it writes to a channel closes it, and QEMU's VM with it.
+     */
+    @Test
+    void an_interrupted_caller_does_not_cost_the_vm_its_monitor() throws IOException {
+        Thread.currentThread().interrupt();
+        var given = qmp.send("given up", "one", Map.of());
+        assertThat(Thread.interrupted()).as("still told").isTrue();
+        heard();
+
+        var next = qmp.send("next", "two", Map.of());
+        say("{\"return\": \"2\", \"id\": %s}\r\n".formatted(heard().path("id")));
+
+        assertThat(next.await(soon()).asText()).isEqualTo("2");
+        assertThatThrownBy(() -> given.await(Deadline.after(Duration.ZERO)))
+                .isInstanceOf(DeadlinePassed.class);
+        assertThat(ends).hasValue(0);
+    }
+
     @Test
     void an_answer_in_pieces_and_a_huge_one_arrive_whole() throws IOException {
         var call = qmp.send("call", "query", Map.of());
