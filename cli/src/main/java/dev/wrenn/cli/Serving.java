@@ -14,6 +14,7 @@ import dev.wrenn.cli.folder.ServerRecord;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.control.ControlPlane;
 import dev.wrenn.control.Database;
+import dev.wrenn.gateway.Gateway;
 import dev.wrenn.host.Host;
 import dev.wrenn.server.EmbeddedDatabase;
 import java.io.IOException;
@@ -114,7 +115,8 @@ final class Serving implements Resource {
                                     host,
                                     InstantSource.system(),
                                     config.listen().host(),
-                                    config.listen().port()));
+                                    config.listen().port(),
+                                    door -> new Gateway(door, config.gateway())));
             var key = keyOf(control, folder.apiKey());
             var baseUrl = config.listen().baseUrl(control.port());
             record.serving(baseUrl, host.describe().vmm()).write(folder.serverRecord());

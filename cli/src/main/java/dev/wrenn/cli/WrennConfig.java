@@ -5,6 +5,7 @@ import dev.wrenn.base.ConfigSource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.control.capsule.ControlConfig;
+import dev.wrenn.gateway.GatewayConfig;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import java.util.OptionalLong;
  * @param listen where the server listens
  * @param databaseUrl an external PostgreSQL; none means the embedded one
  * @param limits what the control plane allows
+ * @param gateway limits of proxied requests
  * @param host the host agent's settings
  * @param effective every setting as it came out, secrets hidden, for the log
  */
@@ -28,9 +30,11 @@ record WrennConfig(
         ListenAddress listen,
         Optional<Secret> databaseUrl,
         ControlConfig limits,
+        GatewayConfig gateway,
         HostConfig host,
         Map<String, String> effective) {
-    private static final List<String> SECTIONS = List.of("server", "database", "host", "limits");
+    private static final List<String> SECTIONS =
+            List.of("server", "database", "host", "limits", "gateway");
 
     /** Variables with names of their own. */
     private static final Map<String, String> ALIASES =
@@ -63,6 +67,7 @@ record WrennConfig(
         var listen = source.read("server.listen", ListenAddress.DEFAULT, ListenAddress::parse);
         var databaseUrl = source.secret("database.url");
         var limits = limits(source);
+        var gateway = gateway(source);
         var host =
                 host(
                         source,
@@ -71,7 +76,7 @@ record WrennConfig(
                                 guestFiles.resolve("libwrenn_uffd_shim.so"),
                                 guestFiles.resolve("wrenn-guest-agent")));
         source.done();
-        return new WrennConfig(listen, databaseUrl, limits, host, source.effective());
+        return new WrennConfig(listen, databaseUrl, limits, gateway, host, source.effective());
     }
 
     private static ControlConfig limits(ConfigSource source) {
@@ -94,6 +99,12 @@ record WrennConfig(
                                 maxTimeout.toSeconds(),
                                 perTeam,
                                 toInt("max-json-body", maxJson.bytes())));
+    }
+
+    private static GatewayConfig gateway(ConfigSource source) {
+        var usual = GatewayConfig.DEFAULTS;
+        var idleLimit = source.duration("gateway.idle-limit", usual.idleLimit());
+        return source.build("gateway", usual, () -> usual.withIdleLimit(idleLimit));
     }
 
     private static int toInt(String key, long value) {

@@ -42,6 +42,7 @@ class ArchitectureTest {
                         "contract",
                         "control",
                         "disk",
+                        "gateway",
                         "host",
                         "linux",
                         "network",

@@ -4,6 +4,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.gateway.CapsuleDoor;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.control.auth.ApiKeys;
 import dev.wrenn.control.auth.Requests;
@@ -15,6 +16,7 @@ import dev.wrenn.control.capsule.BuildCapsules;
 import dev.wrenn.control.capsule.CapsuleRoutes;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.capsule.ControlConfig;
+import dev.wrenn.control.capsule.PortDoor;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
 import dev.wrenn.control.document.DocumentRoutes;
@@ -40,8 +42,10 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.server.Handler;
 
 /** The control plane: wires routes, rules and rows, and serves them. */
 public final class ControlPlane implements Resource {
@@ -73,9 +77,22 @@ public final class ControlPlane implements Resource {
         this.routes = List.copyOf(routes);
     }
 
+    /** Serves the API alone; without a gateway, no port of a capsule is reached. */
+    public static ControlPlane start(
+            ControlConfig config,
+            Database database,
+            HostAgent host,
+            InstantSource clock,
+            String listenHost,
+            int listenPort) {
+        return start(
+                config, database, host, clock, listenHost, listenPort, _ -> new Handler.Wrapper());
+    }
+
     /**
-     * Serves the API.
+     * Serves the API behind a gateway on the same listener.
      *
+     * @param gateway makes the gateway for the door that it has to ask
      * @param listenHost address to listen on
      * @param listenPort port, 0 for any free one
      * @throws WrennException if the port is taken
@@ -86,7 +103,8 @@ public final class ControlPlane implements Resource {
             HostAgent host,
             InstantSource clock,
             String listenHost,
-            int listenPort) {
+            int listenPort,
+            Function<CapsuleDoor, Handler.Wrapper> gateway) {
         var db = database.jdbi();
         var keys = new ApiKeys(db, clock);
         var templates = new Templates(db, host, clock);
@@ -101,6 +119,8 @@ public final class ControlPlane implements Resource {
             var http =
                     Javalin.create(settings -> {
                         configure(settings);
+                        var door = new PortDoor(capsules, host, keys, clock);
+                        settings.jetty.modifyServer(s -> s.insertHandler(gateway.apply(door)));
                         var routes = new Routes(settings.routes);
                         routes.get("/health", ControlPlane::health);
                         new DocumentRoutes().addTo(routes);

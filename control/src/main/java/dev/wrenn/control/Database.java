@@ -95,6 +95,8 @@ public final class Database implements Resource {
             Flyway.configure(Database.class.getClassLoader())
                     .dataSource(pool)
                     .locations("classpath:db")
+                    // Features number their migrations in ranges of their own.
+                    .outOfOrder(true)
                     .load()
                     .migrate();
             return new Database(pool);

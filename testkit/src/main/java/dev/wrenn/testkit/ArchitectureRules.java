@@ -57,6 +57,7 @@ public final class ArchitectureRules {
                                             "contract",
                                             "base")),
                             Map.entry("control", Set.of("snapshot", "contract", "base")),
+                            Map.entry("gateway", Set.of("contract", "base")),
                             Map.entry("server", Set.of("control", "contract", "base")),
                             Map.entry("simhost", Set.of("contract", "base", "testkit"))));
 

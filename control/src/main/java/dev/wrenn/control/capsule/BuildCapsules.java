@@ -86,6 +86,7 @@ public final class BuildCapsules {
                         base.isSnapshot() ? base.vcpus() : vcpus,
                         base.isSnapshot() ? base.memoryMb() : memoryMb,
                         0,
+                        new PortRules(false, true), // nobody visits a build from outside
                         "",
                         Map.of(),
                         "",

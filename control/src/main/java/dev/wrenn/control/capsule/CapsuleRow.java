@@ -27,6 +27,7 @@ public record CapsuleRow(
         int vcpus,
         int memoryMb,
         long timeoutSec,
+        PortRules ports,
         String hostIp,
         Map<String, String> metadata,
         String reason,
@@ -49,6 +50,12 @@ public record CapsuleRow(
         json.put("vcpus", vcpus);
         json.put("memory_mb", memoryMb);
         json.put("timeout_sec", timeoutSec);
+        if (ports.autoResume()) {
+            json.put("auto_resume", true);
+        }
+        if (ports.arePrivate()) {
+            json.put("private_ports", true);
+        }
         if (!hostIp.isEmpty()) {
             json.put("host_ip", hostIp);
         }

@@ -27,7 +27,7 @@ final class CapsuleRows {
     private static final String COLUMNS =
             """
             id, team_id, template_name, template_id, status, generation, vcpus, memory_mb,
-            timeout_sec, host_ip, metadata, reason, server_run, created_at, started_at,
+            timeout_sec, auto_resume, private_ports, host_ip, metadata, reason, server_run, created_at, started_at,
             last_active_at, last_updated
             """;
 
@@ -64,10 +64,10 @@ final class CapsuleRows {
                             """
                             INSERT INTO capsules
                                 (id, team_id, template_name, template_id, status, vcpus,
-                                 memory_mb, timeout_sec, server_run, created_at,
-                                 last_updated, defaults)
+                                 memory_mb, timeout_sec, auto_resume, private_ports,
+                                 server_run, created_at, last_updated, defaults)
                             VALUES (:id, :team, :name, :template, :status, :vcpus, :memory,
-                                    :timeout, :run, :at, :at, :defaults)
+                                    :timeout, :autoResume, :private, :run, :at, :at, :defaults)
                             """)
                     .bind("id", row.id().text())
                     .bind("team", row.team().text())
@@ -77,6 +77,8 @@ final class CapsuleRows {
                     .bind("vcpus", row.vcpus())
                     .bind("memory", row.memoryMb())
                     .bind("timeout", row.timeoutSec())
+                    .bind("autoResume", row.ports().autoResume())
+                    .bind("private", row.ports().arePrivate())
                     .bind("run", row.serverRun())
                     .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
                     .bind("defaults", defaults.toJson())
@@ -218,6 +220,7 @@ final class CapsuleRows {
                 r.getInt("vcpus"),
                 r.getInt("memory_mb"),
                 r.getLong("timeout_sec"),
+                new PortRules(r.getBoolean("auto_resume"), r.getBoolean("private_ports")),
                 r.getString("host_ip"),
                 fromJson(r.getString("metadata")),
                 r.getString("reason"),

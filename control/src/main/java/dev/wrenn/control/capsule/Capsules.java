@@ -90,6 +90,7 @@ public final class Capsules {
                         template.isSnapshot() ? template.vcpus() : vcpus,
                         template.isSnapshot() ? template.memoryMb() : memoryMb,
                         timeoutSec,
+                        new PortRules(body.flag("auto_resume"), body.flag("private_ports")),
                         "",
                         Map.of(),
                         "",
@@ -201,6 +202,19 @@ public final class Capsules {
     CapsuleRow resume(TeamId team, String id) {
         var row = require(get(team, id), Status.PAUSED, "resume");
         return detached("resume " + row.id(), () -> applied(row.id(), host.resume(row.id())));
+    }
+
+    /** A capsule of any team, for whoever needs no right to know it. */
+    Optional<CapsuleRow> find(CapsuleId id) {
+        return rows.find(id);
+    }
+
+    /**
+     * Resumes a paused capsule because somebody wants in. A host that is just pausing it does that
+     * first.
+     */
+    void resume(CapsuleId id) {
+        detached("resume " + id, () -> applied(id, host.resume(id)));
     }
 
     private CapsuleRow applied(CapsuleId id, HostCapsule report) {
