@@ -115,6 +115,8 @@ run_test() {
     fi
     need_runtime
     need_rust
+    # The tests of container images have a registry of their own.
+    need docker-registry docker-registry
     install_missing
     build_guest
     export WRENN_GUEST_DIR=$guest_dist

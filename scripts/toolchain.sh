@@ -56,6 +56,7 @@ need_runtime() {
     need qemu-system-x86 qemu-system-x86_64
     need mmdebstrap mmdebstrap
     need e2fsprogs mke2fs
+    need tar tar
     need xfsprogs mkfs.xfs
     need nftables nft
     need iproute2 ip

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * All settings of one Wrenn.
@@ -125,6 +127,11 @@ record WrennConfig(
         var diskRate = source.size("host.disk-rate", noLimit);
         int diskOperations = source.count("host.disk-operations", 0);
         var networkRate = source.size("host.network-rate", noLimit);
+        var privateRegistries =
+                Stream.of(source.text("host.private-registries", "", true).split(",", -1))
+                        .map(String::strip)
+                        .filter(registry -> !registry.isEmpty())
+                        .collect(Collectors.toUnmodifiableSet());
         return source.build(
                 "host",
                 usual,
@@ -144,7 +151,7 @@ record WrennConfig(
                                         diskOperations > 0
                                                 ? OptionalLong.of(diskOperations)
                                                 : OptionalLong.empty(),
-                                        Optional.of(networkRate)
-                                                .filter(rate -> rate.bytes() > 0))));
+                                        Optional.of(networkRate).filter(rate -> rate.bytes() > 0)),
+                                privateRegistries));
     }
 }

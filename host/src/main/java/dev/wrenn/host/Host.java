@@ -10,10 +10,12 @@ import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.disk.DataVolume;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
@@ -202,6 +204,12 @@ public final class Host implements HostAgent, Resource {
     @Override
     public HostTemplate createDiskTemplate(CapsuleId capsule, TemplateId template) {
         return capsules.createDiskTemplate(capsule, template);
+    }
+
+    @Override
+    public ImportedDisk importDisk(
+            TemplateId template, DiskSource source, Consumer<String> progress) {
+        return templates.importDisk(template, source, progress);
     }
 
     @Override

@@ -105,7 +105,8 @@ final class HostLab implements AutoCloseable {
                 START_LIMIT,
                 Duration.ofSeconds(120),
                 Duration.ofSeconds(60),
-                DeviceLimits.NONE);
+                DeviceLimits.NONE,
+                java.util.Set.of());
     }
 
     Host host() {

@@ -10,11 +10,14 @@ import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ImportedDisk;
+import dev.wrenn.contract.host.ProcessDefaults;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +25,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
@@ -259,6 +263,25 @@ public final class SimHost implements HostAgent, Resource {
                     templates.put(template, made);
                     return made;
                 });
+    }
+
+    /**
+     * Whatever is asked for, it looks like the built-in template, and starts as user and command.
+     */
+    @Override
+    public ImportedDisk importDisk(
+            TemplateId template, DiskSource source, Consumer<String> progress) {
+        failPoints.pass(FailPoint.CREATE_TEMPLATE);
+        progress.accept("layer 1 of 1");
+        store(templateFolder(TemplateId.MINIMAL), template);
+        var made = new HostTemplate(template, false, 0, 0, 1L << 20);
+        templates.put(template, made);
+        return new ImportedDisk(
+                made,
+                new ProcessDefaults(
+                        Map.of("FROM", "image"), Optional.of("app"), Optional.of("/app")),
+                List.of("serve", "--all"),
+                source.toString());
     }
 
     private void store(Path disk, TemplateId template) {

@@ -31,6 +31,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** A whole Wrenn with real VMs in this process, used over HTTP as clients do. */
 final class WrennLab implements Resource {
@@ -54,6 +55,10 @@ final class WrennLab implements Resource {
     }
 
     static WrennLab open(Path folder) throws IOException {
+        return open(folder, Set.of());
+    }
+
+    static WrennLab open(Path folder, Set<String> privateRegistries) throws IOException {
         var cache = Optional.ofNullable(System.getenv("WRENN_TEST_CACHE"));
         if (cache.isPresent()) {
             var images = Files.createDirectories(Path.of(cache.get()).resolve("images"));
@@ -68,9 +73,10 @@ final class WrennLab implements Resource {
                     undo.hold(
                             Host.open(
                                     HostConfig.of(
-                                            folder,
-                                            Path.of(guest).resolve("libwrenn_uffd_shim.so"),
-                                            Path.of(guest).resolve("wrenn-guest-agent")),
+                                                    folder,
+                                                    Path.of(guest).resolve("libwrenn_uffd_shim.so"),
+                                                    Path.of(guest).resolve("wrenn-guest-agent"))
+                                            .withPrivateRegistries(privateRegistries),
                                     Progress.silent()));
             undo.undo(() -> host.inventory().forEach(capsule -> host.destroy(capsule.capsule())));
             var control =

@@ -82,6 +82,14 @@ public interface HostAgent {
      */
     HostTemplate createDiskTemplate(CapsuleId capsule, TemplateId template);
 
+    /**
+     * Makes a template from what no capsule made; takes as long as a download does. Interrupting
+     * the caller ends it, and then nothing of it is left.
+     *
+     * @param progress told what is done, in words for people
+     */
+    ImportedDisk importDisk(TemplateId template, DiskSource source, Consumer<String> progress);
+
     /** Removes a template; capsules made from it live on. An unknown one is a success. */
     void deleteTemplate(TemplateId template);
 

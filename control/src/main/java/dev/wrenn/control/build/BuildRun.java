@@ -3,16 +3,22 @@ package dev.wrenn.control.build;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Pause;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.ProcessEvent;
+import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.control.build.BuildGuest.Order;
 import dev.wrenn.control.capsule.BuildCapsules;
 import dev.wrenn.control.capsule.TemplateDefaults;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.UUID;
 
 /** Carries out one build, from its capsule to the template on the host. */
 final class BuildRun {
@@ -40,22 +46,58 @@ final class BuildRun {
      */
     Made execute() {
         var spec = build.spec();
-        var base = capsules.base(build.team(), spec.baseTemplate());
         var capsule = CapsuleId.random();
         var template = TemplateId.random();
         if (!rows.plan(build, capsule, template)) {
             throw new WrennException(Kind.CONFLICT, "the build is not this worker's any more");
         }
+        if (spec.isImageOnly()) {
+            var imported = pull(template);
+            return new Made(imported.template(), BuildCapsules.defaultsOf(imported));
+        }
+        var base =
+                spec.image().isEmpty()
+                        ? capsules.base(build.team(), spec.baseTemplate())
+                        : BuildCapsules.base(spec.image(), pull(baseOf(template)));
         capsules.create(capsule, base, spec.vcpus(), spec.memoryMb());
         TemplateDefaults defaults;
         try (var guest = new BuildGuest(capsules.session(capsule))) {
             defaults = runSteps(guest, base.defaults());
+        }
+        if (!spec.image().isEmpty()) {
+            capsules.discard(base.id());
         }
         var made =
                 spec.check().isPresent()
                         ? capsules.keepSnapshot(capsule, template)
                         : capsules.keepDisk(capsule, template);
         return new Made(made, defaults);
+    }
+
+    /** The template that an image becomes while the recipe runs on it. */
+    static TemplateId baseOf(TemplateId template) {
+        return new TemplateId(
+                UUID.nameUUIDFromBytes((template + "/base").getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private ImportedDisk pull(TemplateId into) {
+        var watch = Stopwatch.start();
+        var image = build.spec().image();
+        var said = new StringBuilder();
+        var imported =
+                capsules.importDisk(
+                        into,
+                        new DiskSource.ContainerImage(image),
+                        text -> {
+                            said.append(text).append('\n');
+                            log.output(1, ProcessEvent.Channel.STDOUT, text + "\n");
+                        });
+        log.step(
+                1,
+                Step.from(image),
+                new BuildGuest.Outcome(0, said.toString(), ""),
+                watch.elapsed());
+        return imported;
     }
 
     private TemplateDefaults runSteps(BuildGuest guest, TemplateDefaults base) {
@@ -67,12 +109,18 @@ final class BuildRun {
         }
         int number = 0;
         for (var step : spec.steps()) {
-            steps.perform(++number, step);
+            number++;
+            if (!(number == 1 && !spec.image().isEmpty())) {
+                steps.perform(number, step);
+            }
         }
         if (spec.copies()) {
             guest.run(Order.asRoot("rm -rf \"$1\"", CLEAN_LIMIT, BuildGuest.FILES));
         }
-        var defaults = steps.defaults(List.of());
+        var defaults = steps.defaults(base.start());
+        if (spec.check().isPresent() && !spec.starts()) {
+            steps.launch(base.start());
+        }
         spec.check().ifPresent(check -> awaitHealthy(guest, check, defaults));
         return defaults;
     }

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
  *
  * @param name of the template
  * @param baseTemplate where it starts from
+ * @param image the container image it starts from instead; empty for none
  * @param recipe its lines, as they were sent
  * @param healthcheck as it was sent; empty for none
  * @param vcpus processors of the machine that builds, and of a template that holds memory
@@ -23,6 +24,7 @@ import java.util.stream.Stream;
 record BuildSpec(
         String name,
         String baseTemplate,
+        String image,
         List<String> recipe,
         String healthcheck,
         int vcpus,
@@ -31,6 +33,7 @@ record BuildSpec(
         boolean overwrite) {
     private static final int MOST_LINES = 500;
     private static final int LONGEST_LINE = 32_768;
+    private static final int LONGEST_IMAGE = 512;
     private static final String DEFAULT_BASE = "minimal";
 
     /** Copies the list. */
@@ -44,7 +47,14 @@ record BuildSpec(
     /** Reads what a client sent; every line is understood before anything runs. */
     static BuildSpec of(JsonBody body, Shape shape) {
         var recipe = body.texts("recipe");
-        if (recipe.isEmpty()) {
+        var image = body.text("image").orElse("");
+        if (!image.isEmpty() && body.text("base_template").isPresent()) {
+            throw ApiException.invalid("a build starts from base_template or from image, not both");
+        }
+        if (image.length() > LONGEST_IMAGE || image.chars().anyMatch(c -> c <= ' ' || c > '~')) {
+            throw ApiException.invalid("image must be HOST/NAME:TAG or HOST/NAME@sha256:DIGEST");
+        }
+        if (recipe.isEmpty() && image.isEmpty()) {
             throw ApiException.invalid("recipe must have at least one line");
         }
         if (recipe.size() > MOST_LINES) {
@@ -57,12 +67,14 @@ record BuildSpec(
         Healthcheck.parse(healthcheck);
         return new BuildSpec(
                 body.requiredText("name"),
-                body.text("base_template").orElse(DEFAULT_BASE),
+                image.isEmpty() ? body.text("base_template").orElse(DEFAULT_BASE) : "",
+                image,
                 recipe,
                 healthcheck,
                 shape.vcpus(),
                 shape.memoryMb(),
-                body.flag("skip_pre_post"),
+                // An image says itself who its user is and where it works.
+                body.flag("skip_pre_post") || !image.isEmpty(),
                 body.flag("overwrite"));
     }
 
@@ -82,6 +94,9 @@ record BuildSpec(
     /** Every step, in order. */
     List<Step> steps() {
         var steps = new ArrayList<Step>();
+        if (!image.isEmpty()) {
+            steps.add(Step.from(image));
+        }
         if (!skipPrePost) {
             steps.addAll(Step.BEFORE);
         }
@@ -90,6 +105,16 @@ record BuildSpec(
             steps.addAll(Step.AFTER);
         }
         return steps;
+    }
+
+    /** Whether an image becomes a template as it is, without a machine. */
+    boolean isImageOnly() {
+        return !image.isEmpty() && recipe.isEmpty() && healthcheck.isEmpty();
+    }
+
+    /** Whether a line starts a program. */
+    boolean starts() {
+        return instructions().anyMatch(i -> i instanceof Instruction.Start);
     }
 
     /** Whether a line takes files from the archive. */
@@ -108,7 +133,11 @@ record BuildSpec(
     /** Adds what clients see of it. */
     void addTo(ObjectNode build) {
         build.put("name", name);
-        build.put("base_template", baseTemplate);
+        if (image.isEmpty()) {
+            build.put("base_template", baseTemplate);
+        } else {
+            build.put("image", image);
+        }
         var lines = build.putArray("recipe");
         recipe.forEach(lines::add);
         if (!healthcheck.isEmpty()) {

@@ -13,6 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.JdbiException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -115,6 +116,12 @@ public final class BuildWorkers implements Resource {
                             () -> {
                                 try {
                                     return run.execute();
+                                } catch (WrennException | JdbiException e) {
+                                    throw e;
+                                } catch (RuntimeException e) {
+                                    // Trying again would not help, unlike with the database.
+                                    throw new WrennException(
+                                            Kind.BUG, "internal error of the builder", e);
                                 } finally {
                                     ended.countDown();
                                 }
@@ -181,7 +188,10 @@ public final class BuildWorkers implements Resource {
         planned.capsule().ifPresent(capsules::destroy);
         planned.template()
                 .filter(template -> !capsules.isRegistered(template))
-                .ifPresent(capsules::discard);
+                .ifPresent(template -> {
+                    capsules.discard(template);
+                    capsules.discard(BuildRun.baseOf(template));
+                });
     }
 
     private void sweep() {

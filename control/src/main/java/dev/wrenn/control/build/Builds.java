@@ -60,7 +60,9 @@ public final class Builds {
     ObjectNode submit(TeamId team, JsonBody body, Optional<Archive> archive) {
         var spec = BuildSpec.of(body, shape(body));
         capsules.requireFree(team, spec.name(), spec.overwrite());
-        capsules.base(team, spec.baseTemplate());
+        if (spec.image().isEmpty()) {
+            capsules.base(team, spec.baseTemplate());
+        }
         if (spec.copies() && archive.isEmpty()) {
             throw ApiException.invalid("COPY needs an archive; send the form field archive");
         }

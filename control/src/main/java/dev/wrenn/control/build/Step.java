@@ -54,6 +54,11 @@ record Step(Phase phase, String line) {
                     after("rm -rf /var/lib/apt/lists/*"),
                     after("rm -rf " + BuildGuest.FILES));
 
+    /** The step that pulls an image; it is no instruction. */
+    static Step from(String image) {
+        return new Step(Phase.PRE_BUILD, "FROM " + image);
+    }
+
     private static Step after(String command) {
         return new Step(Phase.POST_BUILD, "RUN " + command);
     }

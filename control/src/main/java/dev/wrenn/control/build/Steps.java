@@ -73,6 +73,13 @@ final class Steps {
         return new TemplateDefaults(variables, user, directory, start);
     }
 
+    /** Starts the base's own program as its defaults say, unless it has none. */
+    void launch(List<String> command) {
+        if (!command.isEmpty()) {
+            guest.launch(new Order(command, user, directory, variables, OWN_LIMIT));
+        }
+    }
+
     /** Learns what programs find in their environment, for values that name it. */
     void readEnvironment() {
         var printed =

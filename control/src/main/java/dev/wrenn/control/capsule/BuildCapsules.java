@@ -5,8 +5,10 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.control.auth.TeamId;
 import dev.wrenn.control.capsule.TemplateRows.TemplateRow;
 import dev.wrenn.control.http.ApiException;
@@ -16,6 +18,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jdbi.v3.core.Jdbi;
 
 /**
@@ -54,6 +57,24 @@ public final class BuildCapsules {
             int vcpus,
             int memoryMb,
             TemplateDefaults defaults) {}
+
+    /** Makes a template of something from outside. */
+    public ImportedDisk importDisk(
+            TemplateId template, DiskSource source, Consumer<String> progress) {
+        return host.importDisk(template, source, progress);
+    }
+
+    /** What such a template gives to its capsules. */
+    public static TemplateDefaults defaultsOf(ImportedDisk imported) {
+        var defaults = imported.defaults();
+        return new TemplateDefaults(
+                defaults.environment(), defaults.user(), defaults.directory(), imported.start());
+    }
+
+    /** Such a template as one to start from. */
+    public static Base base(String name, ImportedDisk imported) {
+        return new Base(imported.template().template(), name, false, 0, 0, defaultsOf(imported));
+    }
 
     /** What a name means to a team; see {@link Templates#resolve}. */
     public Base base(TeamId team, String name) {

@@ -4,6 +4,7 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Set;
 
 /**
  * Settings of a host agent.
@@ -18,6 +19,8 @@ import java.time.Duration;
  * @param bootLimit longest time for a cold boot
  * @param pauseLimit longest time for a pause
  * @param deviceLimits what one VM may transfer, with a VMM that can limit it
+ * @param privateRegistries {@code host:port} of registries of container images that may be on an
+ *     address that is not public
  */
 public record HostConfig(
         Path dataFolder,
@@ -29,16 +32,34 @@ public record HostConfig(
         Duration startLimit,
         Duration bootLimit,
         Duration pauseLimit,
-        DeviceLimits deviceLimits) {
+        DeviceLimits deviceLimits,
+        Set<String> privateRegistries) {
     /** Version of the host agent and of the guest agent built with it. */
     public static final String VERSION = "0.1.0";
 
     /** Checks ranges. */
     public HostConfig {
+        privateRegistries = Set.copyOf(privateRegistries);
         if (poolSlots < 1 || poolSlots > maxSlots) {
             throw new IllegalArgumentException(
                     "slots: 1 <= pool (%d) <= max (%d)".formatted(poolSlots, maxSlots));
         }
+    }
+
+    /** The same with these registries allowed on any address. */
+    public HostConfig withPrivateRegistries(Set<String> registries) {
+        return new HostConfig(
+                dataFolder,
+                shim,
+                agent,
+                volumeSize,
+                poolSlots,
+                maxSlots,
+                startLimit,
+                bootLimit,
+                pauseLimit,
+                deviceLimits,
+                registries);
     }
 
     /** The usual settings for a data folder and the two guest binaries. */
@@ -53,6 +74,7 @@ public record HostConfig(
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(180),
                 Duration.ofMinutes(5),
-                DeviceLimits.NONE);
+                DeviceLimits.NONE,
+                Set.of());
     }
 }

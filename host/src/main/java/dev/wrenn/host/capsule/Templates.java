@@ -5,8 +5,13 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.ImportedDisk;
+import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.journal.TemplateRecord;
+import dev.wrenn.host.oci.ImageRegistry;
+import dev.wrenn.host.oci.PulledImage;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotId;
 import java.nio.file.Path;
@@ -16,6 +21,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 
 /**
  * The templates of this host.
@@ -27,6 +33,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class Templates {
     private final Machinery machinery;
     private final ColdBoot coldBoot;
+    private final ImageRegistry registry;
     private final Map<String, ReentrantLock> building = new ConcurrentHashMap<>();
     private final Set<String> disksBeingAdded = ConcurrentHashMap.newKeySet();
 
@@ -34,6 +41,10 @@ public final class Templates {
     public Templates(Machinery machinery) {
         this.machinery = machinery;
         this.coldBoot = new ColdBoot(machinery);
+        this.registry =
+                new ImageRegistry(
+                        machinery.config().dataFolder().resolve("layers"),
+                        machinery.config().privateRegistries());
         var minimal = TemplateId.MINIMAL.toString();
         if (machinery.journal().template(minimal).isEmpty()) {
             machinery.journal().write(TemplateRecord.disk(minimal, ""));
@@ -123,6 +134,38 @@ public final class Templates {
         }
     }
 
+    /** See {@code HostAgent.importDisk}. */
+    public ImportedDisk importDisk(
+            TemplateId template, DiskSource source, Consumer<String> progress) {
+        return switch (source) {
+            case DiskSource.ContainerImage(var reference) -> {
+                var image = registry.pull(reference, progress);
+                progress.accept("writing a root disk of " + image.pinned());
+                var made = keep(template, image);
+                yield new ImportedDisk(made, image.defaults(), image.start(), image.pinned());
+            }
+            case DiskSource.Stock(var name) ->
+                    throw new WrennException(
+                            Kind.ABSENT, "this host does not know how to make the disk " + name);
+        };
+    }
+
+    private HostTemplate keep(TemplateId template, PulledImage image) {
+        var name = BaseDisks.nameOf(image);
+        var lock = building.computeIfAbsent(name, _ -> new ReentrantLock());
+        disksBeingAdded.add(name + "/" + template);
+        lock.lock(); // held while the disk is made on purpose: the others wait for its result
+        try {
+            machinery.baseDisks().keep(image);
+            var record = TemplateRecord.disk(template.toString(), name);
+            machinery.journal().write(record);
+            return describe(record);
+        } finally {
+            lock.unlock();
+            disksBeingAdded.remove(name + "/" + template);
+        }
+    }
+
     /** Forgets a template; its files go with the next collection unless capsules use them. */
     public void remove(TemplateId template) {
         if (template.equals(TemplateId.MINIMAL)) {
@@ -138,7 +181,8 @@ public final class Templates {
 
     /** In this order: a disk that has just been added is in one of the two. */
     private Set<String> namedDisks() {
-        var named = new HashSet<>(disksBeingAdded);
+        var named = new HashSet<String>();
+        disksBeingAdded.forEach(disk -> named.add(disk.replaceFirst("/.*", "")));
         for (var record : machinery.journal().templates()) {
             named.add(diskOf(record).getFileName().toString());
         }

@@ -3,6 +3,7 @@ package dev.wrenn.host.image;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.disk.Disks;
+import dev.wrenn.host.oci.PulledImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,7 +66,23 @@ public final class BaseDisks {
         return keep(name, disk);
     }
 
-    Path make(String name, Aside.Maker maker) {
+    /**
+     * Makes a disk of a container image, unless there is one already.
+     *
+     * @return its name, which is equal for equal content
+     */
+    public String keep(PulledImage image) {
+        var disk = new ContainerDisk(image);
+        make(disk.name(), into -> disk.make(aside, into));
+        return disk.name();
+    }
+
+    /** What {@link #keep(PulledImage)} will call it. */
+    public static String nameOf(PulledImage image) {
+        return new ContainerDisk(image).name();
+    }
+
+    private Path make(String name, Aside.Maker maker) {
         if (has(name)) {
             return path(name);
         }

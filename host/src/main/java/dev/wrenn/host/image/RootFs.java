@@ -228,7 +228,8 @@ final class RootFs {
         Files.writeString(etc.resolve("apt/sources.list"), sources.linesWithoutCredentials());
     }
 
-    private static void format(Path root, Path into) throws IOException {
+    /** Writes a folder to a new ext4 image. */
+    static void format(Path root, Path into) throws IOException {
         var arguments = new ArrayList<String>();
         arguments.add("mke2fs");
         arguments.addAll(EXT4);
