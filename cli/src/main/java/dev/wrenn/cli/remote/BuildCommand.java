@@ -36,13 +36,11 @@ import picocli.CommandLine.Parameters;
                     + " ENV NAME=VALUE, WORKDIR PATH, USER NAME, COPY SOURCE… TARGET, START COMMAND,"
                     + " HEALTHCHECK [--interval=3s] [--timeout=10s] [--retries=0] COMMAND. With a"
                     + " HEALTHCHECK the template holds the processes that START began, running.",
-            "Without a recipe in the folder, NAME alone builds the stock template of that name.",
             "Ctrl-C cancels the build. Exit code: 0 if the template was made, 1 if not.",
             "",
             "Examples:",
             "  wrenn template build web .              # ./Wrennfile, COPY takes from .",
-            "  wrenn template build redis --image docker.io/library/redis:7",
-            "  wrenn template build code-runner-beta"
+            "  wrenn template build redis --image docker.io/library/redis:7"
         })
 final class BuildCommand implements Callable<Integer> {
     private static final String FILE = "Wrennfile";
@@ -126,13 +124,16 @@ final class BuildCommand implements Callable<Integer> {
             return RecipeFile.parse(new String(System.in.readAllBytes(), StandardCharsets.UTF_8));
         }
         var path = file == null ? folder.resolve(FILE) : Path.of(file);
-        if (file != null || Files.exists(path)) {
-            if (!Files.exists(path)) {
-                throw new WrennException(Kind.ABSENT, "there is no recipe " + path);
-            }
+        if (Files.exists(path)) {
             return RecipeFile.parse(Files.readString(path));
         }
-        return new RecipeFile(Optional.empty(), List.of(), Optional.empty());
+        if (file == null && image != null) {
+            return new RecipeFile(Optional.empty(), List.of(), Optional.empty());
+        }
+        throw new WrennException(
+                Kind.ABSENT,
+                "there is no recipe %s; write one, name one with --file, or give an --image"
+                        .formatted(path));
     }
 
     private JsonNode submit(ApiClient api, RecipeFile recipe) throws IOException {
