@@ -208,8 +208,11 @@ async fn open(target: &Target<'_>) -> Result<File, FileError> {
         .truncate(false)
         .open(path)
         .map_err(error)?;
-    file.set_len(target.offset).map_err(error)?;
-    file.seek(SeekFrom::End(0)).map_err(error)?;
+    if length > target.offset {
+        // Not always: whoever watches the file would hear of a change that is none.
+        file.set_len(target.offset).map_err(error)?;
+    }
+    file.seek(SeekFrom::Start(target.offset)).map_err(error)?;
     if is_new {
         give_to(path, user).map_err(error)?;
     }

@@ -37,6 +37,7 @@ final class DoctorCommand implements Callable<Integer> {
         var findings = new ArrayList<Finding>();
         findings.add(MachineChecks.root());
         findings.add(MachineChecks.qemu());
+        findings.add(MachineChecks.firecracker(folder.path()));
         findings.add(MachineChecks.vmm(folder.path()));
         findings.add(MachineChecks.userfaultfd());
         findings.addAll(MachineChecks.network());

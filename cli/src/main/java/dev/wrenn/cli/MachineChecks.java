@@ -45,6 +45,17 @@ final class MachineChecks {
                         "`wrenn up` installs it, or: apt-get install qemu-system-x86"));
     }
 
+    static Finding firecracker(Path dataFolder) {
+        var found = FirecrackerSearch.of(dataFolder).look();
+        return found.binary()
+                .map(binary -> Finding.ok("firecracker", "found at " + binary))
+                .orElseGet(() ->
+                        Finding.note(
+                                "firecracker",
+                                String.join("; ", found.reasons()),
+                                "`wrenn up --with-firecracker VERSION` installs one; needs KVM"));
+    }
+
     /** Which VMM capsules get, found out by running a guest of a few instructions. */
     static Finding vmm(Path dataFolder) {
         try {

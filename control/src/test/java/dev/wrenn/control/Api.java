@@ -16,6 +16,7 @@ import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -109,13 +110,29 @@ record Api(String baseUrl, String key) {
         }
         headers.forEach(request::header);
         try {
-            var response = HTTP.send(request.build(), BodyHandlers.ofByteArray());
+            var response = sendOnceMore(request.build());
             return new Answer(response.statusCode(), response.headers(), response.body());
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, method + " " + path + " broke off", e);
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             throw new WrennException(Kind.UNAVAILABLE, "interrupted");
+        }
+    }
+
+    /**
+     * What the server refuses in its first line ends the connection, and the rest of the request
+     * may meet it closed. A method that may be repeated is (RFC 9110 §9.2.2), as browsers do.
+     */
+    private static HttpResponse<byte[]> sendOnceMore(HttpRequest request)
+            throws IOException, InterruptedException {
+        try {
+            return HTTP.send(request, BodyHandlers.ofByteArray());
+        } catch (IOException e) {
+            if (request.method().equals("DELETE")) {
+                return HTTP.send(request, BodyHandlers.ofByteArray());
+            }
+            throw e;
         }
     }
 

@@ -293,7 +293,7 @@ public final class Host implements HostAgent, Resource {
         client.setFollowRedirects(false);
         client.setMaxConnectionsPerDestination(1_024);
         client.setMaxRequestsQueuedPerDestination(4_096);
-        client.setDestinationIdleTimeout(30_000);
+        client.setDestinationIdleTimeout(10_000); // the guests of ended runs never answer again
         client.setUserAgentField(null);
         try {
             client.start();

@@ -2,6 +2,7 @@ package dev.wrenn.vmm.choice;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +32,20 @@ public record FirecrackerSearch(Map<String, String> environment, Path folder) {
     /** Where in a data folder it is put. */
     public static Path folderIn(Path dataFolder) {
         return dataFolder.resolve(PROGRAM);
+    }
+
+    /** Where one is, with its jailer beside it; or else the reasons why none was found. */
+    public record Outcome(Optional<Path> binary, List<String> reasons) {
+        /** Copies the list. */
+        public Outcome {
+            reasons = List.copyOf(reasons);
+        }
+    }
+
+    /** Looks, and tells; nothing is run. */
+    public Outcome look() {
+        var reasons = new ArrayList<String>();
+        return new Outcome(find(reasons).map(Found::binary), reasons);
     }
 
     /** A Firecracker with the jailer of the same release, which lies beside it. */
