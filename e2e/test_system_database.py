@@ -66,10 +66,13 @@ class Cluster:
 def cluster(folders: Folders) -> Iterator[Cluster]:
     folders.root.chmod(0o711)  # its owner has to reach its folder
     cluster = Cluster(folders.root / "cluster")
-    cluster.make()
-    yield cluster
-    if cluster.is_running():
-        cluster.stop()
+    try:
+        cluster.make()
+        yield cluster
+    finally:
+        if cluster.is_running():
+            cluster.stop()
+        shutil.rmtree(cluster.folder)
 
 
 def test_the_api_waits_for_its_database_and_capsules_do_not_notice(
