@@ -70,7 +70,8 @@ client_options=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -Xlog:disable 
 
 # Keeps the classes of such a command as the JVM has them once they are linked.
 train_client() {
-    local archive=$java_dist/client-$(java_runtime_version).jsa
+    local archive
+    archive=$java_dist/client-$(java_runtime_version).jsa
     WRENN_API_KEY=none "$JAVA_HOME/bin/java" "${client_options[@]}" "-XX:ArchiveClassesAtExit=$archive.new" \
         -jar "$(compgen -G "$java_dist/lib/wrenn-cli-*.jar")" train >/dev/null 8>&- &&
         mv "$archive.new" "$archive"

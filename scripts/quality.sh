@@ -125,6 +125,7 @@ run_test() {
     run_tests_of "Testing the guest agent" cargo_in_guest test --workspace
     if [ -x "$root/e2e/run" ]; then
         run_tests_of "Testing through the API with the Python SDK" "$root/e2e/run"
+        run_tests_of "Testing the API against its description" "$root/e2e/openapi/run"
     fi
     not_run
     end_with_failures

@@ -21,7 +21,7 @@ final class Measurements {
     private static final int SMALL_MB = 256;
     private static final int LARGE_MB = 2048;
     private static final int BOOTS = 3;
-    private static final int RACES = 5;
+    private static final int RACES = 11;
     private static final List<Integer> DIRTY_MIB = List.of(16, 64);
     private static final Duration SETTLING = Duration.ofSeconds(3);
     private static final Duration WINDOW = Duration.ofSeconds(10);
@@ -168,7 +168,7 @@ final class Measurements {
                             "python3",
                             List.of(
                                     "-c",
-                                    "import os, time; held = os.urandom(4096) * (256 * %d);"
+                                    "import os, time; held = [os.urandom(1 << 20) for _ in range(%d)];"
                                                     .formatted(mib)
                                             + " open('/run/held', 'w').close(); time.sleep(3600)"));
                     api.shell(
