@@ -4,12 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.HostState;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -151,6 +155,26 @@ class CapsuleLifeVmTest {
         assertThat(second.versions().get("cold_boot_ms"))
                 .as("both come from the same boot")
                 .isEqualTo(first.versions().get("cold_boot_ms"));
+    }
+
+    @Test
+    void shapes_that_are_booted_at_the_same_time_are_both_kept() {
+        try (var forks = new Forks()) {
+            var booting =
+                    Stream.of(160, 176)
+                            .map(mb ->
+                                    forks.start(
+                                            "boot " + mb,
+                                            () -> {
+                                                lab.host().warmUp(TemplateId.MINIMAL, 1, mb);
+                                                return mb;
+                                            }))
+                            .toList();
+            booting.forEach(b -> b.take(Duration.ofMinutes(3)));
+        }
+
+        assertThat(lab.host().isWarm(TemplateId.MINIMAL, 1, 160)).isTrue();
+        assertThat(lab.host().isWarm(TemplateId.MINIMAL, 1, 176)).isTrue();
     }
 
     @Test

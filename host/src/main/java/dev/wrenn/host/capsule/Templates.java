@@ -35,6 +35,7 @@ public final class Templates {
     private final ColdBoot coldBoot;
     private final ImageRegistry registry;
     private final Map<String, ReentrantLock> building = new ConcurrentHashMap<>();
+    private final ReentrantLock recording = new ReentrantLock();
     private final Set<String> disksBeingAdded = ConcurrentHashMap.newKeySet();
 
     /** Works with these mechanisms and knows the built-in template from the start. */
@@ -99,13 +100,25 @@ public final class Templates {
                             vcpus,
                             ByteSize.mib(memoryMb));
             try {
-                machinery.journal().write(require(template).with(key, snapshot.id().toString()));
+                record(template, key, snapshot.id());
             } finally {
                 machinery.store().settled(snapshot.id());
             }
             return snapshot;
         } finally {
             lock.unlock();
+        }
+    }
+
+    /**
+     * Two shapes that were booted at the same time would each write the record without the other.
+     */
+    private void record(TemplateId template, String key, SnapshotId snapshot) {
+        recording.lock(); // held across a small write on purpose
+        try {
+            machinery.journal().write(require(template).with(key, snapshot.toString()));
+        } finally {
+            recording.unlock();
         }
     }
 
