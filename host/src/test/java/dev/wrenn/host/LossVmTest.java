@@ -172,36 +172,18 @@ class LossVmTest {
         assertNothingLeft(capsule, before);
     }
 
-    @Test
-    void a_running_capsule_whose_pages_cannot_be_read_ends_and_says_why() {
-        var capsule = lab.capsule();
-        var memory = lab.memory(capsule, 24);
-        memory.fill(0, 24);
-        lab.host().pause(capsule);
-        var before = lab.restingInventory();
-        var layer = lab.newestLayer();
-        lab.host().resume(capsule);
-        flipAll(layer);
-
-        assertThatThrownBy(memory::checksum).isInstanceOf(WrennException.class);
-
-        lab.awaitState(capsule, HostState.PAUSED);
-        assertThat(lab.host().describe(capsule).reason()).contains("damaged");
-        flipAll(layer);
-        lab.host().resume(capsule);
-        assertThat(memory.startsWithZeroes()).isFalse();
-        lab.host().pause(capsule);
-        lab.assertNothingLeftSince(before);
-    }
-
     /**
-     * A connection that was closed while nobody answered keeps its number until the HTTP client's
-     * selector wakes up again, which the next run's traffic does.
+     * An attempt to connect to a guest that is gone ends a second later, and its number is given
+     * back when the HTTP client's selector wakes up after that, which a later run's traffic does.
      */
     private void assertNothingLeft(CapsuleId capsule, HostInventory before) {
-        assertThat(lab.host().resume(capsule).state()).isEqualTo(HostState.RUNNING);
-        lab.host().pause(capsule);
-        lab.assertNothingLeftSince(before);
+        Eventually.holds(
+                Duration.ofSeconds(60),
+                () -> {
+                    assertThat(lab.host().resume(capsule).state()).isEqualTo(HostState.RUNNING);
+                    lab.host().pause(capsule);
+                    before.assertRestored(lab.view(), Duration.ofSeconds(15));
+                });
     }
 
     private void killVmm(CapsuleId capsule) {
