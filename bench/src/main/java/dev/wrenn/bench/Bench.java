@@ -3,12 +3,15 @@ package dev.wrenn.bench;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Progress;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.bench.Report.Section;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
@@ -35,17 +38,23 @@ public record Bench(Path folder, Path checkout, Path guestFiles, int rounds) {
     public record Outcome(String table, String json, Path file, boolean allKept) {}
 
     /**
-     * Runs everything, which takes minutes, and writes {@code bench/results} in the checkout.
+     * Measures, which takes minutes, and writes {@code bench/results} in the checkout.
      *
+     * @param topics what to measure
      * @param intoSpecification whether SPECIFICATION.md gets the measured values as well
      * @throws WrennException if something cannot be measured on this machine
      */
-    public Outcome run(InstantSource clock, Progress progress, boolean intoSpecification) {
+    public Outcome run(
+            List<Topic> topics, InstantSource clock, Progress progress, boolean intoSpecification) {
         try (var lab = Laboratory.open(folder, checkout, guestFiles, progress)) {
             var machine = machine(lab);
-            var rows = new Measurements(lab, progress, rounds).all(checkout);
+            var sections = new ArrayList<Section>();
+            for (var topic : topics) {
+                var rows = topic.measurement(this).take(lab, progress);
+                sections.add(new Section(topic.word(), rows));
+            }
             var at = clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
-            var report = new Report(Report.SCHEMA, at, machine, rounds, rows);
+            var report = new Report(Report.SCHEMA, at, machine, rounds, sections);
             var file = report.write(checkout.resolve("bench/results"));
             if (intoSpecification) {
                 report.writeInto(checkout.resolve("SPECIFICATION.md"));

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * All that one run measured.
@@ -18,19 +19,31 @@ import java.util.Map;
  * @param at when, RFC 3339
  * @param machine what it ran on, by name
  * @param rounds how often the short things were measured
- * @param rows in the order of the specification
+ * @param sections in the order of the specification
  */
-record Report(int schema, String at, Map<String, String> machine, int rounds, List<Row> rows) {
-    static final int SCHEMA = 1;
-    private static final String BEGIN = "<!-- measured by ./wrenn bench: begin -->";
-    private static final String END = "<!-- measured by ./wrenn bench: end -->";
+record Report(
+        int schema, String at, Map<String, String> machine, int rounds, List<Section> sections) {
+    static final int SCHEMA = 2;
+
+    /**
+     * One topic.
+     *
+     * @param topic its word
+     * @param rows what was measured, in the order of the specification
+     */
+    record Section(String topic, List<Row> rows) {}
 
     boolean allKept() {
-        return rows.stream().allMatch(Row::isKept);
+        return sections.stream().flatMap(section -> section.rows().stream()).allMatch(Row::isKept);
     }
 
-    /** The table and what it was measured on. */
+    /** All tables, each with what it was measured on. */
     String markdown() {
+        return sections.stream().map(this::markdown).collect(Collectors.joining("\n"));
+    }
+
+    private String markdown(Section section) {
+        var rows = section.rows();
         var text = new StringBuilder();
         text.append("| What | Promise | Limit in this run | Measured | |\n|---|---|---|---|---|\n");
         for (var row : rows) {
@@ -73,25 +86,38 @@ record Report(int schema, String at, Map<String, String> machine, int rounds, Li
         }
     }
 
-    /** Puts the table where the specification has its place. */
+    /** Puts each table where the specification has its place. */
     void writeInto(Path specification) {
         try {
             var text = Files.readString(specification);
-            int begin = text.indexOf(BEGIN);
-            int end = text.indexOf(END);
-            if (begin < 0 || end < begin) {
-                throw new WrennException(
-                        Kind.INVALID, specification + " has no place for measured values");
+            for (var section : sections) {
+                text = replace(specification, text, section);
             }
-            Files.writeString(
-                    specification,
-                    text.substring(0, begin + BEGIN.length())
-                            + "\n"
-                            + markdown()
-                            + text.substring(end));
+            Files.writeString(specification, text);
         } catch (IOException e) {
             throw new WrennException(Kind.UNAVAILABLE, "cannot change " + specification, e);
         }
+    }
+
+    private String replace(Path specification, String text, Section section) {
+        var begin = mark(section, "begin");
+        int from = text.indexOf(begin);
+        int to = text.indexOf(mark(section, "end"));
+        if (from < 0 || to < from) {
+            throw new WrennException(
+                    Kind.INVALID,
+                    "%s has no place for what is measured of %s: the lines \"%s\" and \"%s\""
+                            .formatted(
+                                    specification, section.topic(), begin, mark(section, "end")));
+        }
+        return text.substring(0, from + begin.length())
+                + "\n"
+                + markdown(section)
+                + text.substring(to);
+    }
+
+    private static String mark(Section section, String edge) {
+        return "<!-- measured by ./wrenn bench %s: %s -->".formatted(section.topic(), edge);
     }
 
     String json() {

@@ -1,6 +1,7 @@
 package dev.wrenn.bench;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 
@@ -29,6 +30,32 @@ record Row(
     enum Bound {
         AT_MOST,
         AT_LEAST
+    }
+
+    /** A row whose value is how many times something else a thing is. */
+    static Row ratio(
+            String id,
+            String what,
+            String target,
+            double value,
+            Bound bound,
+            double limit,
+            Map<String, Object> details) {
+        return new Row(id, what, target, "×", value, bound, limit, details);
+    }
+
+    /** Names and values in turns, kept in that order. */
+    static Map<String, Object> details(Object... namesAndValues) {
+        var details = new LinkedHashMap<String, Object>();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            var value = namesAndValues[i + 1];
+            details.put(
+                    namesAndValues[i].toString(),
+                    value instanceof Double number
+                            ? String.format(Locale.ROOT, "%.1f", number)
+                            : value);
+        }
+        return details;
     }
 
     @JsonProperty("kept")

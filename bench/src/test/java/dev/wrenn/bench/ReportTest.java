@@ -23,7 +23,11 @@ class ReportTest {
 
     private static Report report(Row... rows) {
         return new Report(
-                Report.SCHEMA, "2026-01-02T03:04:05Z", Map.of("cores", "2"), 3, List.of(rows));
+                Report.SCHEMA,
+                "2026-01-02T03:04:05Z",
+                Map.of("cores", "2"),
+                3,
+                List.of(new Report.Section("idle", List.of(rows))));
     }
 
     @Test
@@ -55,9 +59,10 @@ class ReportTest {
         var file = report(row(3, Bound.AT_MOST, 2)).write(folder.resolve("results"));
 
         var json = new ObjectMapper().readTree(Files.readString(file));
-        assertThat(json.path("schema").asInt()).isEqualTo(1);
-        assertThat(json.path("rows").path(0).path("value").asDouble()).isEqualTo(3);
-        assertThat(json.path("rows").path(0).path("kept").asBoolean(true)).isFalse();
+        assertThat(json.path("schema").asInt()).isEqualTo(2);
+        var measured = json.path("sections").path(0).path("rows").path(0);
+        assertThat(measured.path("value").asDouble()).isEqualTo(3);
+        assertThat(measured.path("kept").asBoolean(true)).isFalse();
         assertThat(file.resolveSibling("2026-01-02T030405Z.md")).content().contains("a resume");
     }
 
@@ -68,9 +73,9 @@ class ReportTest {
                 specification,
                 """
                 before
-                <!-- measured by ./wrenn bench: begin -->
+                <!-- measured by ./wrenn bench idle: begin -->
                 old
-                <!-- measured by ./wrenn bench: end -->
+                <!-- measured by ./wrenn bench idle: end -->
                 after
                 """);
 
@@ -80,7 +85,7 @@ class ReportTest {
         assertThat(specification)
                 .content()
                 .startsWith("before\n")
-                .endsWith("<!-- measured by ./wrenn bench: end -->\nafter\n")
+                .endsWith("<!-- measured by ./wrenn bench idle: end -->\nafter\n")
                 .contains("**1.00 ms**")
                 .doesNotContain("old")
                 .containsOnlyOnce("a resume");
@@ -94,6 +99,17 @@ class ReportTest {
         assertThatThrownBy(() -> report().writeInto(specification))
                 .isInstanceOf(WrennException.class);
         assertThat(specification).hasContent("text");
+    }
+
+    @Test
+    void topics_are_found_by_their_words_and_none_means_all() {
+        assertThat(Topic.of(List.of())).containsExactly(Topic.values());
+        assertThat(Topic.of(List.of("idle", "faults", "idle")))
+                .containsExactly(Topic.FAULTS, Topic.IDLE);
+        assertThatThrownBy(() -> Topic.of(List.of("speed")))
+                .isInstanceOf(WrennException.class)
+                .hasMessageContaining("speed")
+                .hasMessageContaining("lifecycle");
     }
 
     @Test

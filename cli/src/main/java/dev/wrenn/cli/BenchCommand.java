@@ -3,14 +3,17 @@ package dev.wrenn.cli;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.bench.Bench;
+import dev.wrenn.bench.Topic;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.FolderLock;
 import dev.wrenn.cli.terminal.TerminalProgress;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** Measures what the specification promises. */
 @Command(
@@ -24,6 +27,12 @@ import picocli.CommandLine.Option;
             "Exit code: 0, or with --check 1 if a promise is broken."
         })
 final class BenchCommand implements Callable<Integer> {
+    @Parameters(
+            paramLabel = "TOPIC",
+            arity = "0..*",
+            description = "What to measure: lifecycle, faults, idle. Default: everything")
+    private List<String> topics = List.of();
+
     @Option(
             names = "--dir",
             paramLabel = "DIR",
@@ -52,6 +61,7 @@ final class BenchCommand implements Callable<Integer> {
         if (rounds < 1) {
             throw new WrennException(Kind.INVALID, "--rounds must be at least 1");
         }
+        var chosen = Topic.of(topics);
         var folder = DataFolder.open(directory.toAbsolutePath().normalize());
         Logging.alsoTo(folder.logs());
         try (var _ = FolderLock.take(folder)) {
@@ -62,6 +72,7 @@ final class BenchCommand implements Callable<Integer> {
                                     fromScript("wrenn.guest-files"),
                                     rounds)
                             .run(
+                                    chosen,
                                     InstantSource.system(),
                                     TerminalProgress.onStandardError(),
                                     specification);

@@ -1,0 +1,58 @@
+package dev.wrenn.bench;
+
+import dev.wrenn.base.Kind;
+import dev.wrenn.base.WrennException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** What can be measured by itself; each has its place in SPECIFICATION.md. */
+public enum Topic {
+    /** Resume, create and pause of one capsule, next to what the VMM alone can do. */
+    LIFECYCLE,
+    /** The pager against a page-fault handler in C. */
+    FAULTS,
+    /** What a capsule costs that does nothing. */
+    IDLE;
+
+    /** Its name on the command line and in the specification. */
+    public String word() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    /**
+     * Finds topics by their words; none means all.
+     *
+     * @throws WrennException {@code INVALID} for a word that is none
+     */
+    public static List<Topic> of(List<String> words) {
+        if (words.isEmpty()) {
+            return List.of(values());
+        }
+        return words.stream().map(Topic::of).distinct().sorted().toList();
+    }
+
+    private static Topic of(String word) {
+        return Arrays.stream(values())
+                .filter(topic -> topic.word().equals(word))
+                .findFirst()
+                .orElseThrow(() ->
+                        new WrennException(
+                                Kind.INVALID,
+                                "there is nothing called \"%s\" to measure; there are %s"
+                                        .formatted(
+                                                word,
+                                                Arrays.stream(values())
+                                                        .map(Topic::word)
+                                                        .collect(Collectors.joining(", ")))));
+    }
+
+    Measurement measurement(Bench bench) {
+        return switch (this) {
+            case LIFECYCLE -> new Lifecycle(bench.rounds());
+            case FAULTS -> new Faults(bench.checkout());
+            case IDLE -> new Idle();
+        };
+    }
+}
