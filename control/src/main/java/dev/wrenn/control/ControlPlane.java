@@ -30,6 +30,9 @@ import dev.wrenn.control.socket.ExecSockets;
 import dev.wrenn.control.socket.PortSockets;
 import dev.wrenn.control.socket.PtySockets;
 import dev.wrenn.control.socket.Sockets;
+import dev.wrenn.control.usage.Usage;
+import dev.wrenn.control.usage.UsageRoutes;
+import dev.wrenn.control.usage.UsageSampling;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
 import io.javalin.http.Context;
@@ -61,6 +64,7 @@ public final class ControlPlane implements Resource {
     private final ApiKeys keys;
     private final Reconciliation reconciliation;
     private final BuildWorkers builders;
+    private final UsageSampling sampling;
     private final Javalin http;
     private final List<String> routes;
 
@@ -68,11 +72,13 @@ public final class ControlPlane implements Resource {
             ApiKeys keys,
             Reconciliation reconciliation,
             BuildWorkers builders,
+            UsageSampling sampling,
             Javalin http,
             List<String> routes) {
         this.keys = keys;
         this.reconciliation = reconciliation;
         this.builders = builders;
+        this.sampling = sampling;
         this.http = http;
         this.routes = List.copyOf(routes);
     }
@@ -114,6 +120,8 @@ public final class ControlPlane implements Resource {
         var builds = new Builds(db, buildCapsules, config, BuildConfig.DEFAULTS, clock);
         var reconciliation = Reconciliation.start(capsules, host);
         var builders = BuildWorkers.start(db, buildCapsules, BuildConfig.DEFAULTS);
+        var usage = new Usage(db, clock);
+        var sampling = UsageSampling.start(usage);
         var served = new ArrayList<String>();
         try {
             var http =
@@ -124,6 +132,7 @@ public final class ControlPlane implements Resource {
                         var routes = new Routes(settings.routes);
                         routes.get("/health", ControlPlane::health);
                         new DocumentRoutes().addTo(routes);
+                        new UsageRoutes(usage, requests).addTo(routes);
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
@@ -135,8 +144,9 @@ public final class ControlPlane implements Resource {
                         served.addAll(routes.added());
                     });
             http.start(listenHost, listenPort);
-            return new ControlPlane(keys, reconciliation, builders, http, served);
+            return new ControlPlane(keys, reconciliation, builders, sampling, http, served);
         } catch (RuntimeException e) {
+            sampling.close();
             builders.close();
             reconciliation.close();
             throw new WrennException(
@@ -259,6 +269,7 @@ public final class ControlPlane implements Resource {
     @Override
     public void close() {
         http.stop();
+        sampling.close();
         builders.close();
         reconciliation.close();
     }
