@@ -65,6 +65,13 @@ need_runtime() {
     need ca-certificates /etc/ssl/certs/ca-certificates.crt
 }
 
+# What the bench compiles its yardsticks with, and asks with.
+need_yardsticks() {
+    need gcc gcc
+    need libc6-dev /usr/include/stdio.h
+    need wrk wrk
+}
+
 # What builds the guest agent. Debian 12's own cargo is too old; its cargo-web is kept current.
 need_rust() {
     need gcc gcc

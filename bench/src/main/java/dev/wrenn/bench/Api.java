@@ -16,10 +16,14 @@ import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** The public API, timed from the first byte sent to the last byte received. */
 final class Api implements Resource {
     private static final Duration LIMIT = Duration.ofMinutes(5);
+    private static final String KEY_HEADER = "X-API-Key";
     private static final int FIRST_ERROR_STATUS = 400;
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -69,24 +73,61 @@ final class Api implements Resource {
         exec(capsule, Map.of("cmd", program, "args", arguments, "background", true));
     }
 
-    private JsonNode exec(String capsule, Map<String, ?> body) {
-        return post("/v1/capsules/" + capsule + "/exec", body).body();
+    /** Follows a shell line that {@link ExecStream#line} made. */
+    ExecStream stream(String capsule, String line) {
+        var stream = new ExecStream();
+        var address = baseUrl.replaceFirst("^http", "ws") + "/v1/capsules/" + capsule;
+        try {
+            http.newWebSocketBuilder()
+                    .header(KEY_HEADER, key.reveal())
+                    .buildAsync(URI.create(address + "/exec/stream"), stream)
+                    .thenCompose(socket -> socket.sendText(ExecStream.start(line), true))
+                    .get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+            return stream;
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            throw new WrennException(Kind.UNAVAILABLE, "opening a stream was interrupted");
+        } catch (ExecutionException | TimeoutException e) {
+            throw new WrennException(Kind.UNAVAILABLE, "a stream could not be opened", e);
+        }
     }
 
-    private Answer post(String path, Map<String, ?> body) {
+    /** Reads whatever is at a path of the API. */
+    void get(String path) {
+        send(request(path).GET().build());
+    }
+
+    /** Where the API is, without a slash at the end. */
+    String baseUrl() {
+        return baseUrl;
+    }
+
+    /** What a request of somebody else must carry. */
+    Map<String, String> keyHeader() {
+        return Map.of(KEY_HEADER, key.reveal());
+    }
+
+    static String json(Map<String, ?> body) {
         try {
-            var text = HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body));
-            return send(
-                    request(path).header("Content-Type", "application/json").POST(text).build());
+            return JSON.writeValueAsString(body);
         } catch (JsonProcessingException e) {
             throw new WrennException(Kind.BUG, "a request cannot be written as JSON", e);
         }
     }
 
+    private JsonNode exec(String capsule, Map<String, ?> body) {
+        return post("/v1/capsules/" + capsule + "/exec", body).body();
+    }
+
+    private Answer post(String path, Map<String, ?> body) {
+        var text = HttpRequest.BodyPublishers.ofString(json(body));
+        return send(request(path).header("Content-Type", "application/json").POST(text).build());
+    }
+
     private HttpRequest.Builder request(String path) {
         return HttpRequest.newBuilder(URI.create(baseUrl + path))
                 .timeout(LIMIT)
-                .header("X-API-Key", key.reveal());
+                .header(KEY_HEADER, key.reveal());
     }
 
     private Answer send(HttpRequest request) {

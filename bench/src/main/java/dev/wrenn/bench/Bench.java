@@ -7,6 +7,7 @@ import dev.wrenn.bench.Report.Section;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -22,8 +23,9 @@ import java.util.regex.Pattern;
  * @param checkout of the sources, whose yardsticks in C are compiled
  * @param guestFiles folder with the built guest agent and shim
  * @param rounds how often what is short is measured, at least 1
+ * @param endurance how long {@link Topic#ENDURANCE} goes on
  */
-public record Bench(Path folder, Path checkout, Path guestFiles, int rounds) {
+public record Bench(Path folder, Path checkout, Path guestFiles, int rounds, Duration endurance) {
     private static final Pattern PROCESSOR = Pattern.compile("(?m)^model name\\s*: (.*)$");
     private static final Pattern MEMORY = Pattern.compile("(?m)^MemTotal: +([0-9]+) kB$");
 

@@ -16,6 +16,7 @@ record Idle() implements Measurement {
 
     @Override
     public List<Row> take(Laboratory lab, Progress progress) {
+        lab.warmUp(MEMORY_MB, progress);
         var capsule = lab.api().create(MEMORY_MB).id();
         try (var step = progress.start("Watching an idle capsule", 0)) {
             var cost = VmmProcess.of(capsule).idle(ByteSize.mib(MEMORY_MB), SETTLING, WINDOW);

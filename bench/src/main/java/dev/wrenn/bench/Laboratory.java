@@ -5,10 +5,13 @@ import dev.wrenn.base.Progress;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.TemplateId;
 import dev.wrenn.control.ControlPlane;
 import dev.wrenn.control.Database;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.disk.Disks;
+import dev.wrenn.gateway.Gateway;
+import dev.wrenn.gateway.GatewayConfig;
 import dev.wrenn.host.Host;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.host.image.GuestImages;
@@ -86,7 +89,8 @@ final class Laboratory implements Resource {
                                     host,
                                     InstantSource.system(),
                                     "127.0.0.1",
-                                    0));
+                                    0,
+                                    door -> new Gateway(door, GatewayConfig.DEFAULTS)));
             var api = undo.hold(new Api(control.port(), control.createKey("bench")));
             var volume = folder.resolve("volume");
             var runFolder = Files.createDirectories(RUN_ROOT.resolve(PREFIX));
@@ -119,6 +123,14 @@ final class Laboratory implements Resource {
             return new Laboratory(host, api, bare, floor, store, scratch, undo.handOver());
         } catch (IOException e) {
             throw BenchFailed.because("cannot make the folders of the bench", e);
+        }
+    }
+
+    /** Boots the usual template with that much memory, unless that was done before. */
+    void warmUp(int memoryMb, Progress progress) {
+        try (var step = progress.start("Booting the template at " + memoryMb + " MiB", 0)) {
+            host.warmUp(TemplateId.MINIMAL, 1, memoryMb);
+            step.done();
         }
     }
 

@@ -4,7 +4,6 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Progress;
 import dev.wrenn.bench.BareVms.Loading;
 import dev.wrenn.bench.Row.Bound;
-import dev.wrenn.contract.TemplateId;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -30,7 +29,8 @@ record Lifecycle(int rounds) implements Measurement {
     @Override
     public List<Row> take(Laboratory lab, Progress progress) {
         var series = new Series();
-        bootTemplates(lab, progress);
+        lab.warmUp(SMALL_MB, progress);
+        lab.warmUp(LARGE_MB, progress);
         turns(lab, progress, series);
         for (int mib : DIRTY_MIB) {
             dirtyPauses(lab, progress, series, mib);
@@ -45,15 +45,6 @@ record Lifecycle(int rounds) implements Measurement {
         rows.addAll(pauses(series));
         rows.add(faultsLeft(series));
         return rows;
-    }
-
-    private static void bootTemplates(Laboratory lab, Progress progress) {
-        for (int memoryMb : List.of(SMALL_MB, LARGE_MB)) {
-            try (var step = progress.start("Booting the template at " + memoryMb + " MiB", 0)) {
-                lab.host().warmUp(TemplateId.MINIMAL, 1, memoryMb);
-                step.done();
-            }
-        }
     }
 
     /** Resumes and pauses of a small and a large capsule, each next to its yardsticks. */

@@ -11,7 +11,7 @@ import java.util.Map;
  * @param id stable name
  * @param what is measured
  * @param target the promise in words
- * @param unit of value and limit
+ * @param unit of value and limit; empty for a count
  * @param value measured
  * @param bound on which side of the limit the value must be
  * @param limit the promise as a number of this run
@@ -80,7 +80,8 @@ record Row(
     }
 
     private String shown(double number) {
-        return String.format(Locale.ROOT, Math.abs(number) < 10 ? "%.2f" : "%.0f", number)
+        boolean whole = unit.isEmpty() || Math.abs(number) >= 10; // without a unit it is a count
+        return String.format(Locale.ROOT, whole ? "%.0f" : "%.2f", number)
                 + (unit.isEmpty() ? "" : " " + unit);
     }
 }

@@ -14,7 +14,13 @@ public enum Topic {
     /** The pager against a page-fault handler in C. */
     FAULTS,
     /** What a capsule costs that does nothing. */
-    IDLE;
+    IDLE,
+    /** Many exec streams at once. */
+    STREAMS,
+    /** Requests per second, of the API and through the gateway. */
+    THROUGHPUT,
+    /** Work of all kinds for a long time. */
+    ENDURANCE;
 
     /** Its name on the command line and in the specification. */
     public String word() {
@@ -53,6 +59,9 @@ public enum Topic {
             case LIFECYCLE -> new Lifecycle(bench.rounds());
             case FAULTS -> new Faults(bench.checkout());
             case IDLE -> new Idle();
+            case STREAMS -> new Streams();
+            case THROUGHPUT -> new Throughput();
+            case ENDURANCE -> new Endurance(bench.endurance());
         };
     }
 }

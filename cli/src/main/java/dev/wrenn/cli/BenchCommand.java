@@ -8,6 +8,7 @@ import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.FolderLock;
 import dev.wrenn.cli.terminal.TerminalProgress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -30,7 +31,10 @@ final class BenchCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "TOPIC",
             arity = "0..*",
-            description = "What to measure: lifecycle, faults, idle. Default: everything")
+            description = {
+                "What to measure: lifecycle, faults, idle, streams, throughput, endurance.",
+                "Default: everything"
+            })
     private List<String> topics = List.of();
 
     @Option(
@@ -47,6 +51,13 @@ final class BenchCommand implements Callable<Integer> {
             description = "How often what is short is measured. Default: ${DEFAULT-VALUE}")
     private int rounds;
 
+    @Option(
+            names = "--minutes",
+            paramLabel = "N",
+            defaultValue = "2",
+            description = "How long the endurance goes on. Default: ${DEFAULT-VALUE}")
+    private int minutes;
+
     @Option(names = "--check", description = "Fail if a promise is broken")
     private boolean check;
 
@@ -61,6 +72,9 @@ final class BenchCommand implements Callable<Integer> {
         if (rounds < 1) {
             throw new WrennException(Kind.INVALID, "--rounds must be at least 1");
         }
+        if (minutes < 1) {
+            throw new WrennException(Kind.INVALID, "--minutes must be at least 1");
+        }
         var chosen = Topic.of(topics);
         var folder = DataFolder.open(directory.toAbsolutePath().normalize());
         Logging.alsoTo(folder.logs());
@@ -70,7 +84,8 @@ final class BenchCommand implements Callable<Integer> {
                                     folder.path(),
                                     fromScript("wrenn.checkout"),
                                     fromScript("wrenn.guest-files"),
-                                    rounds)
+                                    rounds,
+                                    Duration.ofMinutes(minutes))
                             .run(
                                     chosen,
                                     InstantSource.system(),
