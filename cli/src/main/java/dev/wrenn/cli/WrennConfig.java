@@ -4,8 +4,10 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.ConfigSource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.contract.host.Retention;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.gateway.GatewayConfig;
+import dev.wrenn.host.capsule.Capacity;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
@@ -132,6 +134,9 @@ record WrennConfig(
                         .map(String::strip)
                         .filter(registry -> !registry.isEmpty())
                         .collect(Collectors.toUnmodifiableSet());
+        var capacity = capacity(source, usual.capacity());
+        int keepLast = source.count("host.keep-checkpoints", usual.retention().keepLast());
+        var keepFor = source.duration("host.keep-checkpoints-for", usual.retention().keepFor());
         return source.build(
                 "host",
                 usual,
@@ -152,6 +157,21 @@ record WrennConfig(
                                                 ? OptionalLong.of(diskOperations)
                                                 : OptionalLong.empty(),
                                         Optional.of(networkRate).filter(rate -> rate.bytes() > 0)),
-                                privateRegistries));
+                                privateRegistries,
+                                capacity,
+                                new Retention(keepLast, keepFor)));
+    }
+
+    private static Capacity capacity(ConfigSource source, Capacity usual) {
+        var memoryReserve = source.size("host.memory-reserve", usual.memoryReserve());
+        double overcommit =
+                source.read(
+                        "host.memory-overcommit", usual.memoryOvercommit(), Double::parseDouble);
+        var checkpointMemory = source.size("host.checkpoint-memory", usual.checkpointMemory());
+        var diskReserve = source.size("host.disk-reserve", usual.diskReserve());
+        return source.build(
+                "host",
+                usual,
+                () -> new Capacity(memoryReserve, overcommit, checkpointMemory, diskReserve));
     }
 }

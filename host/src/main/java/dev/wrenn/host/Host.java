@@ -9,6 +9,7 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CheckpointAgent;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
@@ -19,6 +20,7 @@ import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.disk.DataVolume;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
+import dev.wrenn.host.capsule.MachineRoom;
 import dev.wrenn.host.capsule.Machinery;
 import dev.wrenn.host.capsule.Step;
 import dev.wrenn.host.capsule.Templates;
@@ -53,17 +55,20 @@ public final class Host implements HostAgent, Resource {
 
     private final Templates templates;
     private final Capsules capsules;
-    private final HostDescription description;
+    private final VmmSelection selection;
+    private final MachineRoom room;
     private final UndoStack teardown;
 
     private Host(
             Templates templates,
             Capsules capsules,
-            HostDescription description,
+            VmmSelection selection,
+            MachineRoom room,
             UndoStack teardown) {
         this.templates = templates;
         this.capsules = capsules;
-        this.description = description;
+        this.selection = selection;
+        this.room = room;
         this.teardown = teardown;
     }
 
@@ -107,6 +112,7 @@ public final class Host implements HostAgent, Resource {
                                     config.shim()));
             undo.hold(selection.vmm());
             var pager = new Pager(PagerConfig.DEFAULTS);
+            var room = MachineRoom.of(config.capacity(), volume.root(), folder);
             var machinery =
                     new Machinery(
                             config,
@@ -122,12 +128,12 @@ public final class Host implements HostAgent, Resource {
                             InstantSource.system(),
                             bootId(),
                             folderIn(volume.root(), "disks"),
+                            room,
                             steps);
             var templates = new Templates(machinery);
             var capsules = undo.hold(new Capsules(machinery, templates));
             slots.retainOnly(capsules.usedSlots());
-            return new Host(
-                    templates, capsules, describe(selection, volume.root()), undo.handOver());
+            return new Host(templates, capsules, selection, room, undo.handOver());
         }
     }
 
@@ -223,8 +229,22 @@ public final class Host implements HostAgent, Resource {
     }
 
     @Override
+    public CheckpointAgent checkpoints() {
+        return capsules.checkpoints();
+    }
+
+    @Override
     public HostDescription describe() {
-        return description;
+        var memory =
+                java.lang.management.ManagementFactory.getPlatformMXBean(
+                        com.sun.management.OperatingSystemMXBean.class);
+        return new HostDescription(
+                selection.name(),
+                selection.reason(),
+                Runtime.getRuntime().availableProcessors(),
+                memory.getTotalMemorySize() >> 20,
+                room.freeDiskBytes() >> 20,
+                room.warnings());
     }
 
     /** Saves every running capsule, so that the machine can be switched off. */
@@ -302,18 +322,6 @@ public final class Host implements HostAgent, Resource {
         }
         client.getContentDecoderFactories().clear();
         return new SharedClient(client);
-    }
-
-    private static HostDescription describe(VmmSelection selection, Path volume) {
-        var memory =
-                java.lang.management.ManagementFactory.getPlatformMXBean(
-                        com.sun.management.OperatingSystemMXBean.class);
-        return new HostDescription(
-                selection.name(),
-                selection.reason(),
-                Runtime.getRuntime().availableProcessors(),
-                memory.getTotalMemorySize() >> 20,
-                volume.toFile().getUsableSpace() >> 20);
     }
 
     private static Path folderIn(Path parent, String name) {

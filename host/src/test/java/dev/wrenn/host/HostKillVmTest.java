@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.host.HostCheckpoint;
+import dev.wrenn.contract.host.HostCheckpoint.Cause;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.host.capsule.PauseStep;
 import dev.wrenn.host.capsule.ResumeStep;
@@ -22,6 +24,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * A host agent that is killed: the next one finds every capsule as it was promised, and nothing is
@@ -153,6 +156,87 @@ class HostKillVmTest {
             lab.host().pause(capsule);
             lab.host().resume(capsule);
             assertThat(lab.shell(capsule, "cat /run/mark")).isEqualTo("latest");
+            lab.host().destroy(capsule);
+        }
+        assertNothingOnTheMachine();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FREEZE", "MEMORY", "SEAL", "JOURNAL"})
+    void a_checkpoint_that_was_cut_by_a_kill_costs_nothing(PauseStep step) {
+        var capsule = CapsuleId.random();
+        try (var child = KillableHostProcess.start(folder).awaitReady()) {
+            child.ask("create " + capsule);
+            child.ask("mark " + capsule + " first");
+            child.ask("checkpoint " + capsule + " first");
+            child.ask("mark " + capsule + " latest");
+            child.ask("die-at pause-" + step);
+            child.tell("checkpoint " + capsule + " latest");
+            child.awaitEnd();
+        }
+
+        try (var lab = HostLab.on(folder)) {
+            assertThat(lab.stateOf(capsule)).isEqualTo(HostState.RUNNING);
+            assertThat(lab.shell(capsule, "cat /run/mark")).isEqualTo("latest");
+            assertThat(lab.history(capsule))
+                    .extracting(HostCheckpoint::name)
+                    .containsExactly("first");
+            var first = lab.history(capsule).getFirst().id();
+            lab.host().pause(capsule);
+            lab.host().resume(capsule);
+            assertThat(lab.shell(capsule, "cat /run/mark")).isEqualTo("latest");
+            lab.host().checkpoints().rollback(capsule, first);
+            assertThat(lab.shell(capsule, "cat /run/mark")).isEqualTo("first");
+            lab.host().destroy(capsule);
+        }
+        assertNothingOnTheMachine();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "pause-SEAL",
+                "pause-JOURNAL",
+                "pause-VM_END",
+                "resume-RUN_FOLDER",
+                "resume-VMM_RECORD",
+                "resume-READY"
+            })
+    void a_rollback_that_was_cut_by_a_kill_keeps_both_states(String step) {
+        var capsule = CapsuleId.random();
+        try (var child = KillableHostProcess.start(folder).awaitReady()) {
+            child.ask("create " + capsule);
+            child.ask("mark " + capsule + " first");
+            child.ask("checkpoint " + capsule + " first");
+            child.ask("mark " + capsule + " latest");
+            child.ask("die-at " + step);
+            child.tell("rollback " + capsule + " first");
+            child.awaitEnd();
+        }
+
+        boolean isDecided = step.startsWith("resume-");
+        try (var lab = HostLab.on(folder)) {
+            assertThat(lab.stateOf(capsule))
+                    .isEqualTo(
+                            isDecided && !step.equals("resume-READY")
+                                    ? HostState.PAUSED
+                                    : HostState.RUNNING);
+            if (lab.stateOf(capsule) == HostState.PAUSED) {
+                lab.host().resume(capsule);
+            }
+            assertThat(lab.shell(capsule, "cat /run/mark"))
+                    .isEqualTo(isDecided ? "first" : "latest");
+            var other =
+                    lab.history(capsule).stream()
+                            .filter(c ->
+                                    isDecided
+                                            ? c.cause() == Cause.ROLLBACK
+                                            : c.name().equals("first"))
+                            .findFirst()
+                            .orElseThrow();
+            lab.host().checkpoints().rollback(capsule, other.id());
+            assertThat(lab.shell(capsule, "cat /run/mark"))
+                    .isEqualTo(isDecided ? "latest" : "first");
             lab.host().destroy(capsule);
         }
         assertNothingOnTheMachine();

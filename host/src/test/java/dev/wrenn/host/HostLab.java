@@ -4,13 +4,18 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Progress;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.CheckpointId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.ProcessEvent;
 import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.ForkCapsule;
 import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostCheckpoint;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.ProcessDefaults;
+import dev.wrenn.contract.host.Retention;
+import dev.wrenn.host.capsule.Capacity;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.testkit.Eventually;
 import dev.wrenn.testkit.HostInventory;
@@ -32,6 +37,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * A host agent on a data folder of its own, with capsules to try things on.
@@ -106,7 +112,9 @@ final class HostLab implements AutoCloseable {
                 Duration.ofSeconds(120),
                 Duration.ofSeconds(60),
                 DeviceLimits.NONE,
-                java.util.Set.of());
+                Set.of(),
+                Capacity.DEFAULTS,
+                Retention.DEFAULT);
     }
 
     Host host() {
@@ -163,6 +171,18 @@ final class HostLab implements AutoCloseable {
         var capsule = capsule();
         host.pause(capsule);
         return capsule;
+    }
+
+    /** An order for new capsules from a state of that one. */
+    ForkCapsule forkOf(CapsuleId parent, Optional<CheckpointId> checkpoint, int count) {
+        var children = Stream.generate(CapsuleId::random).limit(count).toList();
+        made.addAll(children);
+        return new ForkCapsule(parent, checkpoint, children, Optional.empty());
+    }
+
+    /** What it was saved as, newest first. */
+    List<HostCheckpoint> history(CapsuleId capsule) {
+        return host.checkpoints().history(capsule).checkpoints();
     }
 
     HostState stateOf(CapsuleId capsule) {

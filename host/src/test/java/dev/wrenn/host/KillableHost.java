@@ -23,7 +23,8 @@ import java.util.List;
  * killed at any moment. Each answer is one line; what was answered was promised.
  *
  * <pre>
- *   create ID | pause ID | resume ID | destroy ID | mark ID TEXT | die-at STEP
+ *   create ID | pause ID | resume ID | destroy ID | mark ID TEXT | checkpoint ID NAME
+ *   rollback ID NAME | die-at STEP
  * </pre>
  */
 final class KillableHost {
@@ -58,6 +59,9 @@ final class KillableHost {
                 case "pause" -> host.pause(new CapsuleId(words[1]));
                 case "resume" -> host.resume(new CapsuleId(words[1]));
                 case "destroy" -> host.destroy(new CapsuleId(words[1]));
+                case "checkpoint" ->
+                        host.checkpoints().checkpoint(new CapsuleId(words[1]), words[2]);
+                case "rollback" -> rollback(host, new CapsuleId(words[1]), words[2]);
                 case "mark" -> mark(host, new CapsuleId(words[1]), words[2]);
                 case "die-at" -> faults.at(step(words[1]), () -> Runtime.getRuntime().halt(137));
                 default -> throw new IllegalArgumentException(words[0]);
@@ -72,6 +76,14 @@ final class KillableHost {
         return name.startsWith("pause-")
                 ? PauseStep.valueOf(name.substring("pause-".length()))
                 : ResumeStep.valueOf(name.substring("resume-".length()));
+    }
+
+    private static void rollback(Host host, CapsuleId capsule, String name) {
+        var found =
+                host.checkpoints().history(capsule).checkpoints().stream()
+                        .filter(c -> c.name().equals(name))
+                        .findFirst();
+        host.checkpoints().rollback(capsule, found.orElseThrow().id());
     }
 
     private static void mark(Host host, CapsuleId capsule, String text) {

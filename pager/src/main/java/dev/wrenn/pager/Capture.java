@@ -20,8 +20,14 @@ import java.util.Optional;
  * @param pid the VMM
  * @param source absent for a VM that was booted
  * @param removed given back at some time; those that are mapped again speak for themselves
+ * @param withAllZeroes whether zero pages are handed over even where the source is zero too
  */
-record Capture(long pid, GuestMemory memory, Optional<PageSource> source, BitSet removed) {
+record Capture(
+        long pid,
+        GuestMemory memory,
+        Optional<PageSource> source,
+        BitSet removed,
+        boolean withAllZeroes) {
     private static final int PAGE = PageSource.PAGE_BYTES;
     private static final int CHUNK_BYTES = 1 << 20;
 
@@ -45,6 +51,34 @@ record Capture(long pid, GuestMemory memory, Optional<PageSource> source, BitSet
             sink.zero(page, end - page);
             page = end;
         }
+    }
+
+    /** About how much {@link #run} would hand over; the VM may run meanwhile. */
+    long bytes() {
+        var sum = new long[1];
+        var counting =
+                new Pagemap.Ranges() {
+                    @Override
+                    public void bytes(long startAddress, long endAddress) {
+                        sum[0] += endAddress - startAddress;
+                    }
+
+                    @Override
+                    public void zeroes(long startAddress, long endAddress) {
+                        // costs nothing
+                    }
+                };
+        try (var pagemap = Pagemap.of(pid)) {
+            for (var region : memory.regions()) {
+                long end = region.hostAddress() + region.sizeBytes();
+                boolean isTracked =
+                        source.isPresent() && pagemap.written(region.hostAddress(), end, counting);
+                if (!isTracked) {
+                    pagemap.resident(region.hostAddress(), end, counting);
+                }
+            }
+        }
+        return sum[0];
     }
 
     /** Takes the ranges of one region. */
@@ -79,6 +113,10 @@ record Capture(long pid, GuestMemory memory, Optional<PageSource> source, BitSet
             int page = pageOf(startAddress);
             int end = pageOf(endAddress);
             removed.clear(page, end);
+            if (withAllZeroes) {
+                sink.zero(page, end - page);
+                return;
+            }
             while (page < end) {
                 var run = source.get().run(page, end - page);
                 if (run instanceof Run.Stored(int pages, MemorySegment _)) {

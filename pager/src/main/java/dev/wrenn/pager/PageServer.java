@@ -252,12 +252,35 @@ public final class PageServer implements Resource {
      * @throws WrennException the failure, if serving has failed
      */
     public void capture(PageSink sink) {
+        capture(served(), false).run(sink);
+    }
+
+    /**
+     * The same for a sink that goes on from a state saved since the VM was restored: there a page
+     * may be stored where the page source is zero, so every zero page is handed over.
+     */
+    public void captureSince(PageSink sink) {
+        capture(served(), true).run(sink);
+    }
+
+    private Connection served() {
         var connection = connection(Deadline.after(Duration.ZERO));
         var cause = failure;
         if (cause != null) {
             throw cause;
         }
-        new Capture(connection.pid(), connection.memory(), source, removed.copy()).run(sink);
+        return connection;
+    }
+
+    private Capture capture(Connection connection, boolean withAllZeroes) {
+        return new Capture(
+                connection.pid(), connection.memory(), source, removed.copy(), withAllZeroes);
+    }
+
+    /** About how many bytes a capture would hand over now; the VM may run on meanwhile. */
+    public long changedBytes() {
+        var connection = connection(Deadline.after(Duration.ZERO));
+        return capture(connection, false).bytes();
     }
 
     private Connection connection(Deadline deadline) {

@@ -10,6 +10,12 @@ public enum FailPoint {
     RESUME,
     /** While a capsule is being destroyed. */
     DESTROY,
+    /** While a running capsule is being saved. */
+    CHECKPOINT,
+    /** While a capsule goes back to a checkpoint, after its present state was saved. */
+    ROLLBACK,
+    /** While capsules are forked off, before the first is started. */
+    FORK,
     /** A sign of activity. */
     PING,
     /** Before a session with a guest is opened. */

@@ -3,11 +3,16 @@ package dev.wrenn.simhost;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.CheckpointId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.host.CreateCapsule;
+import dev.wrenn.contract.host.History;
 import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostCheckpoint;
+import dev.wrenn.contract.host.HostCheckpoint.Cause;
 import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.Retention;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -15,11 +20,14 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * One simulated capsule. Its operations take turns in the order in which they came; what others
@@ -44,12 +52,12 @@ final class SimCapsule {
     private final SimProcesses processes;
     private final SimFiles files;
     private final ReentrantLock turn = new ReentrantLock(true);
+    private final SimHistory history;
     private final Set<SimGuest> sessions = ConcurrentHashMap.newKeySet();
     private volatile SimPorts ports = newPorts();
     private volatile HostState state = HostState.CREATING;
     private final AtomicLong generation = new AtomicLong();
     private volatile String reason = "";
-    private volatile boolean saved;
     private volatile Instant startedAt = Instant.EPOCH;
     private volatile Instant lastActiveAt;
 
@@ -73,6 +81,8 @@ final class SimCapsule {
         this.lastActiveAt = clock.instant();
         this.processes = new SimProcesses(machine.programs(), order.defaults().environment());
         this.files = new SimFiles(disk(), failPoints);
+        this.history =
+                new SimHistory(id, folder.resolve("checkpoints"), clock, SimCapsule::discard);
     }
 
     HostCapsule create(Path template) {
@@ -91,23 +101,21 @@ final class SimCapsule {
     }
 
     HostCapsule pause(String why) {
-        return inTurn(() -> pauseNow(why));
+        return inTurn(() -> pauseNow(Cause.PAUSE, why));
     }
 
-    private void pauseNow(String why) {
+    private void pauseNow(Cause cause, String why) {
         require(HostState.RUNNING, "pause");
         become(HostState.PAUSING, "");
         try {
             failPoints.pass(FailPoint.PAUSE);
             processes.freeze();
-            discard(savedDisk());
-            copy(disk(), savedDisk());
+            save(cause, "", why);
         } catch (WrennException e) {
             processes.thaw();
             become(HostState.RUNNING, "");
             throw e;
         }
-        saved = true;
         endSessions(new WrennException(Kind.WRONG_STATE, "capsule " + id + " was paused"));
         become(HostState.PAUSED, why);
     }
@@ -162,11 +170,11 @@ final class SimCapsule {
             require(HostState.RUNNING, "lose the VM of");
             endSessions(new WrennException(Kind.UNAVAILABLE, why));
             processes.vanish();
-            if (saved) {
+            if (!history.isEmpty()) {
                 discard(disk());
-                copy(savedDisk(), disk());
+                copy(history.currentDisk(), disk());
             }
-            become(saved ? HostState.PAUSED : HostState.FAILED, why);
+            become(history.isEmpty() ? HostState.FAILED : HostState.PAUSED, why);
         });
     }
 
@@ -174,11 +182,91 @@ final class SimCapsule {
     HostCapsule atRest(Consumer<Path> work) {
         return inTurn(() -> {
             if (state == HostState.RUNNING) {
-                pauseNow("");
+                pauseNow(Cause.PAUSE, "");
             }
             require(HostState.PAUSED, "snapshot");
-            work.accept(savedDisk());
+            work.accept(history.currentDisk());
         });
+    }
+
+    History history() {
+        requirePresent();
+        return history.shown();
+    }
+
+    CreateCapsule order() {
+        return order;
+    }
+
+    HostCheckpoint checkpoint(String name) {
+        return inTurnFor(() -> checkpointNow(Cause.ASKED, name));
+    }
+
+    private HostCheckpoint checkpointNow(Cause cause, String name) {
+        if (!name.isEmpty()) {
+            history.requireRoomForName();
+        }
+        if (state == HostState.PAUSED) {
+            return history.rename(name);
+        }
+        require(HostState.RUNNING, "checkpoint");
+        failPoints.pass(FailPoint.CHECKPOINT);
+        return save(cause, name, "");
+    }
+
+    /** Its processes end: a simulated state is a disk. */
+    HostCapsule rollback(CheckpointId checkpoint) {
+        return inTurn(() -> {
+            history.hold(history.require(checkpoint));
+            boolean isRunning = state == HostState.RUNNING;
+            if (isRunning) {
+                pauseNow(Cause.ROLLBACK, "before going back to " + checkpoint);
+            }
+            require(HostState.PAUSED, "roll back");
+            failPoints.pass(FailPoint.ROLLBACK);
+            history.goBack(checkpoint);
+            processes.vanish();
+            discard(disk());
+            copy(history.disk(checkpoint), disk());
+            if (isRunning) {
+                started();
+            } else {
+                become(HostState.PAUSED, "");
+            }
+        });
+    }
+
+    void deleteCheckpoint(CheckpointId checkpoint) {
+        var _ =
+                inTurn(() -> {
+                    requirePresent();
+                    history.delete(checkpoint);
+                });
+    }
+
+    History retain(Retention retention) {
+        return inTurnFor(() -> {
+            requirePresent();
+            return history.retain(retention);
+        });
+    }
+
+    /** Does something with the disk of a saved state, the present one if none is named. */
+    <T> T atForkPoint(Optional<CheckpointId> checkpoint, BiFunction<CheckpointId, Path, T> work) {
+        return inTurnFor(() -> {
+            var point =
+                    checkpoint.isPresent()
+                            ? history.require(checkpoint.get())
+                            : checkpointNow(Cause.FORK, "").id();
+            failPoints.pass(FailPoint.FORK);
+            return work.apply(point, history.disk(point));
+        });
+    }
+
+    private HostCheckpoint save(Cause cause, String name, String why) {
+        var checkpoint = CheckpointId.random();
+        copy(disk(), history.disk(checkpoint));
+        return history.add(checkpoint, cause, name, why);
     }
 
     void ping() {
@@ -238,6 +326,7 @@ final class SimCapsule {
                 inTurn(() -> {
                     if (isExpired()) {
                         pauseNow(
+                                Cause.PAUSE,
                                 "expired after %d s without activity"
                                         .formatted(order.expiry().toSeconds()));
                     }
@@ -281,10 +370,16 @@ final class SimCapsule {
     }
 
     private HostCapsule inTurn(Runnable operation) {
-        turn.lock(); // held across the operation on purpose: that is what taking turns means
-        try {
+        return inTurnFor(() -> {
             operation.run();
             return report();
+        });
+    }
+
+    private <T> T inTurnFor(Supplier<T> operation) {
+        turn.lock(); // held across the operation on purpose: that is what taking turns means
+        try {
+            return operation.get();
         } finally {
             turn.unlock();
         }
@@ -297,10 +392,14 @@ final class SimCapsule {
         reports.accept(report());
     }
 
-    private void require(HostState wanted, String operation) {
+    private void requirePresent() {
         if (state == HostState.DESTROYED) {
             throw unknown(id);
         }
+    }
+
+    private void require(HostState wanted, String operation) {
+        requirePresent();
         if (state != wanted) {
             throw new WrennException(
                     Kind.WRONG_STATE,
@@ -315,10 +414,6 @@ final class SimCapsule {
 
     private Path disk() {
         return folder.resolve("disk");
-    }
-
-    private Path savedDisk() {
-        return folder.resolve("saved");
     }
 
     private static void copy(Path from, Path to) {

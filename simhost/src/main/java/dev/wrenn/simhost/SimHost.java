@@ -9,6 +9,7 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CheckpointAgent;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
@@ -48,6 +49,7 @@ public final class SimHost implements HostAgent, Resource {
     private final Map<CapsuleId, SimCapsule> capsules = new ConcurrentHashMap<>();
     private final Map<TemplateId, HostTemplate> templates = new ConcurrentHashMap<>();
     private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
+    private final SimCheckpoints checkpoints = new SimCheckpoints(this::require, this::start);
     private final Loop expiry;
     private volatile boolean silent;
     private volatile int capacity = CAPACITY;
@@ -122,6 +124,14 @@ public final class SimHost implements HostAgent, Resource {
         if (template == null) {
             throw new WrennException(Kind.ABSENT, "this host has no template " + order.template());
         }
+        return start(
+                order,
+                template.isSnapshot() ? template.vcpus() : order.vcpus(),
+                template.isSnapshot() ? template.memoryMb() : order.memoryMb(),
+                templateFolder(order.template()));
+    }
+
+    private HostCapsule start(CreateCapsule order, int vcpus, int memoryMb, Path disk) {
         long running =
                 capsules.values().stream().filter(c -> c.state() != HostState.PAUSED).count();
         if (running >= capacity) {
@@ -131,8 +141,8 @@ public final class SimHost implements HostAgent, Resource {
         var capsule =
                 new SimCapsule(
                         order,
-                        template.isSnapshot() ? template.vcpus() : order.vcpus(),
-                        template.isSnapshot() ? template.memoryMb() : order.memoryMb(),
+                        vcpus,
+                        memoryMb,
                         new SimCapsule.Machine(
                                 folder.resolve("capsules").resolve(order.capsule().text()),
                                 programs,
@@ -147,7 +157,7 @@ public final class SimHost implements HostAgent, Resource {
                 "sim-create",
                 () -> {
                     try {
-                        return capsule.create(templateFolder(order.template()));
+                        return capsule.create(disk);
                     } catch (WrennException e) {
                         capsules.remove(order.capsule(), capsule);
                         throw e;
@@ -309,6 +319,11 @@ public final class SimHost implements HostAgent, Resource {
     @Override
     public List<HostTemplate> templates() {
         return List.copyOf(templates.values());
+    }
+
+    @Override
+    public CheckpointAgent checkpoints() {
+        return checkpoints;
     }
 
     @Override

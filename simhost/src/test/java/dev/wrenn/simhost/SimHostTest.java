@@ -32,6 +32,14 @@ class SimHostTest {
     }
 
     @Nested
+    class Checkpoints extends CheckpointContract {
+        @Override
+        protected HostAgent host() {
+            return host;
+        }
+    }
+
+    @Nested
     class Guests extends GuestContract {
         @Override
         protected HostAgent host() {

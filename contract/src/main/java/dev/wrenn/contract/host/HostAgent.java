@@ -96,6 +96,9 @@ public interface HostAgent {
     /** Every template the host holds. */
     List<HostTemplate> templates();
 
+    /** The saved states of its capsules. */
+    CheckpointAgent checkpoints();
+
     /** The machine and what runs on it. */
     HostDescription describe();
 }

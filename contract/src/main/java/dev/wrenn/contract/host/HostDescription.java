@@ -1,5 +1,7 @@
 package dev.wrenn.contract.host;
 
+import java.util.List;
+
 /**
  * A machine that runs capsules.
  *
@@ -8,6 +10,22 @@ package dev.wrenn.contract.host;
  * @param cpus processors
  * @param memoryMb memory in MiB
  * @param freeDiskMb free room for snapshots and disks in MiB
+ * @param warnings what an operator should look after before it hurts, in words
  */
 public record HostDescription(
-        String vmm, String vmmReason, int cpus, long memoryMb, long freeDiskMb) {}
+        String vmm,
+        String vmmReason,
+        int cpus,
+        long memoryMb,
+        long freeDiskMb,
+        List<String> warnings) {
+    /** Copies the list. */
+    public HostDescription {
+        warnings = List.copyOf(warnings);
+    }
+
+    /** A machine of which there is nothing to be said. */
+    public HostDescription(String vmm, String vmmReason, int cpus, long memoryMb, long freeDiskMb) {
+        this(vmm, vmmReason, cpus, memoryMb, freeDiskMb, List.of());
+    }
+}

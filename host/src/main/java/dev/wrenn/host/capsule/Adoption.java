@@ -144,6 +144,7 @@ final class Adoption {
             undo.undo(() -> ResumePath.deleteFolder(machinery.journal().runFolder(name)));
             var base = new SnapshotId(run.snapshot());
             undo.hold(machinery.store().hold(base));
+            undo.hold(machinery.room().memory().admitRunning(ByteSize.mib(record.memoryMb())));
             var image = undo.hold(machinery.store().open(base).image());
             var disk = machinery.diskOf(name);
             undo.undo(() -> ResumePath.deleteFile(disk));

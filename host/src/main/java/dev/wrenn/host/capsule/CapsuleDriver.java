@@ -1,12 +1,16 @@
 package dev.wrenn.host.capsule;
 
-import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.CheckpointId;
+import dev.wrenn.contract.host.History;
 import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostCheckpoint;
+import dev.wrenn.contract.host.HostCheckpoint.Cause;
+import dev.wrenn.contract.host.Retention;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
@@ -15,20 +19,17 @@ import dev.wrenn.snapshot.SnapshotId;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The only writer of one capsule's state; runs its operations one after the other on the capsule's
- * own virtual thread.
- *
- * <p>An operation runs to its end whether or not its caller still waits. {@link #state} and {@link
- * #record} are written by that thread only and read by anyone; a report is published after each
- * change, before the caller gets its answer.
+ * What can be done with one capsule; each operation runs on the capsule's own virtual thread, one
+ * after the other, to its end whether or not its caller still waits. That thread is the only writer
+ * of the capsule's {@link Book}.
  */
 final class CapsuleDriver implements Resource {
     private static final Logger LOG = LoggerFactory.getLogger(CapsuleDriver.class);
@@ -39,12 +40,10 @@ final class CapsuleDriver implements Resource {
     private final CapsuleId id;
     private final Machinery machinery;
     private final ResumePath resumePath;
-    private final PausePath pausePath;
+    private final Saves saves;
+    private final Book book;
     private final Reports reports;
     private final Operations operations;
-    private volatile CapsuleState state;
-    private volatile CapsuleRecord record;
-    private volatile Measurements measured = Measurements.NONE;
     private volatile boolean givenUp; // by whoever asks for the end, read by a create
     private Duration retryAfter = FIRST_RETRY; // driver thread only
     private volatile Instant expiryNotBefore = Instant.EPOCH;
@@ -54,8 +53,8 @@ final class CapsuleDriver implements Resource {
     interface Reports {
         void changed(HostCapsule capsule);
 
-        /** A snapshot lost its last use by this capsule. */
-        void released(SnapshotId snapshot);
+        /** Snapshots lost a use by this capsule. */
+        void released();
 
         /** The capsule is gone; nothing more comes from this driver. */
         void ended(CapsuleDriver driver);
@@ -71,9 +70,8 @@ final class CapsuleDriver implements Resource {
         this.machinery = machinery;
         this.reports = reports;
         this.resumePath = new ResumePath(machinery);
-        this.pausePath = new PausePath(machinery);
-        this.record = record;
-        this.state = state;
+        this.book = new Book(id, machinery, reports, record, state);
+        this.saves = new Saves(id, machinery, book);
         this.operations = new Operations(id.text());
         if (state instanceof CapsuleState.Running(var run)) {
             watch(run);
@@ -90,7 +88,7 @@ final class CapsuleDriver implements Resource {
     }
 
     HostCapsule pause(String why) {
-        return call("pause", () -> pauseNow(why));
+        return call("pause", () -> pauseNow(Cause.PAUSE, why));
     }
 
     HostCapsule resume() {
@@ -103,7 +101,7 @@ final class CapsuleDriver implements Resource {
         try {
             call("destroy", this::destroyNow);
         } catch (CapsuleRefusal e) {
-            if (!(state instanceof CapsuleState.Destroyed)) {
+            if (!(state() instanceof CapsuleState.Destroyed)) {
                 throw e;
             }
         }
@@ -114,10 +112,48 @@ final class CapsuleDriver implements Resource {
         return call(
                 "pause",
                 () -> {
-                    if (state instanceof CapsuleState.Running) {
-                        pauseNow(why);
+                    if (state() instanceof CapsuleState.Running) {
+                        pauseNow(Cause.PAUSE, why);
                     }
                 });
+    }
+
+    /** Saves the present state, or names the one that is saved already. */
+    HostCheckpoint checkpoint(String name) {
+        return answer("checkpoint", () -> book.shown(saves.checkpoint(Cause.ASKED, name)));
+    }
+
+    HostCapsule rollback(CheckpointId checkpoint) {
+        return call("roll back", () -> rollbackNow(checkpoint));
+    }
+
+    HostCapsule deleteCheckpoint(CheckpointId checkpoint) {
+        return call("delete checkpoint", () -> saves.delete(checkpoint));
+    }
+
+    History retain(Retention retention) {
+        return answer(
+                "retain",
+                () -> {
+                    book.write(record().keeping(retention));
+                    return history();
+                });
+    }
+
+    /** A state to start others from: the given one, else the present one. */
+    Saves.ForkPoint forkPoint(Optional<CheckpointId> checkpoint) {
+        return answer("fork", () -> saves.forkPoint(checkpoint));
+    }
+
+    /** Called by the clock of the host: gives up checkpoints that are too old now. */
+    void forgetOld() {
+        if (book.hasOldCheckpoints()) {
+            operations.add("forget checkpoints", () -> book.write(record()));
+        }
+    }
+
+    History history() {
+        return book.history();
     }
 
     /**
@@ -133,13 +169,11 @@ final class CapsuleDriver implements Resource {
         return call(
                 name,
                 () -> {
-                    if (state instanceof CapsuleState.Running) {
-                        pauseNow("");
+                    if (state() instanceof CapsuleState.Running) {
+                        pauseNow(Cause.PAUSE, "");
                     }
-                    if (!(state instanceof CapsuleState.Paused)) {
-                        throw CapsuleRefusal.wrongState(id, state, name);
-                    }
-                    work.accept(record);
+                    book.requirePaused(name);
+                    work.accept(record());
                 });
     }
 
@@ -149,14 +183,14 @@ final class CapsuleDriver implements Resource {
 
     /** Called by the clock of the host: pauses the capsule if nothing has used it for too long. */
     void expireIfIdle() {
-        if (!(state instanceof CapsuleState.Running(var run))) {
+        if (!(state() instanceof CapsuleState.Running(var run))) {
             return;
         }
         var now = machinery.clock().instant();
-        if (now.isAfter(Instant.ofEpochMilli(record.startedAtMillis()).plus(RECORDING))) {
+        if (now.isAfter(Instant.ofEpochMilli(record().startedAtMillis()).plus(RECORDING))) {
             run.pages().stopRecording();
         }
-        var limit = Duration.ofSeconds(record.expirySeconds());
+        var limit = Duration.ofSeconds(record().expirySeconds());
         if (limit.isZero()
                 || expiryAsked
                 || now.isBefore(expiryNotBefore)
@@ -168,15 +202,15 @@ final class CapsuleDriver implements Resource {
     }
 
     HostCapsule report() {
-        return machinery.report(record, state, measured);
+        return book.report();
     }
 
     CapsuleRecord record() {
-        return record;
+        return book.record();
     }
 
     CapsuleState state() {
-        return state;
+        return book.state();
     }
 
     private void watch(RunningCapsule run) {
@@ -186,18 +220,18 @@ final class CapsuleDriver implements Resource {
     // ---- operations, on the driver's thread ----
 
     private void createNow(Supplier<Templates.Start> source) {
-        if (!(state instanceof CapsuleState.Creating)) {
-            throw CapsuleRefusal.wrongState(id, state, "create");
+        if (!(state() instanceof CapsuleState.Creating)) {
+            throw CapsuleRefusal.wrongState(id, state(), "create");
         }
         try {
             var from = source.get();
             if (givenUp) {
                 throw CapsuleRefusal.gone(id.text(), "destroyed");
             }
-            record = record.shaped(from.vcpus(), from.memoryMb());
-            measured = measured.booted(from.bootMillis());
-            machinery.journal().write(record, Durability.BUFFERED);
-            nowRunning(start(from.snapshot(), from.token()));
+            book.note(record().shaped(from.vcpus(), from.memoryMb()));
+            book.booted(from.bootMillis());
+            machinery.journal().write(record(), Durability.BUFFERED);
+            nowRunning(start(from.snapshot()));
         } catch (RuntimeException e) {
             endAfter(e);
             throw e;
@@ -216,102 +250,84 @@ final class CapsuleDriver implements Resource {
 
     private void ended() {
         operations.end();
-        become(new CapsuleState.Destroyed());
+        book.become(new CapsuleState.Destroyed());
         reports.ended(this);
     }
 
     private void nowRunning(RunningCapsule run) {
-        become(new CapsuleState.Running(run));
+        book.become(new CapsuleState.Running(run));
         watch(run);
     }
 
     private void resumeNow() {
-        if (!(state instanceof CapsuleState.Paused)) {
-            throw CapsuleRefusal.wrongState(id, state, "resume");
-        }
-        become(new CapsuleState.Resuming());
+        book.requirePaused("resume");
+        book.become(new CapsuleState.Resuming());
         try {
-            nowRunning(start(new SnapshotId(record.snapshot()), new Secret(record.agentAccess())));
+            nowRunning(start(new SnapshotId(record().snapshot())));
         } catch (RuntimeException e) {
-            become(new CapsuleState.Paused());
+            book.become(new CapsuleState.Paused());
             throw e;
         }
     }
 
     /** Common to create and resume; sets the record, not the state. */
-    private RunningCapsule start(SnapshotId from, Secret authority) {
+    private RunningCapsule start(SnapshotId from) {
         var limit = machinery.config().startLimit();
         var init =
                 new GuestInit(
                         id.text(),
-                        record.template(),
-                        new Secret(record.agentAccess()),
-                        record.defaults(),
+                        record().template(),
+                        new Secret(record().agentAccess()),
+                        record().defaults(),
                         machinery.clock());
-        var run =
-                resumePath.start(
-                        new StartOrder(id.text(), from, init, authority), Deadline.after(limit));
-        record =
-                record.started(
-                        machinery.clock().millis(), run.slot().hostAddress().getHostAddress());
-        measured = measured.started(run.vm().process().pid(), run.pages().stats());
+        var run = resumePath.start(new StartOrder(id.text(), from, init), Deadline.after(limit));
+        book.note(
+                record().started(
+                                machinery.clock().millis(),
+                                run.slot().hostAddress().getHostAddress()));
+        book.started(run);
         expiryNotBefore = Instant.EPOCH;
         expiryAsked = false;
         retryAfter = FIRST_RETRY;
         return run;
     }
 
-    private void pauseNow(String why) {
-        if (!(state instanceof CapsuleState.Running(var run))) {
-            throw CapsuleRefusal.wrongState(id, state, "pause");
-        }
-        become(new CapsuleState.Pausing(run));
-        var before = record.snapshot();
+    private void pauseNow(Cause cause, String why) {
+        var run = running("pause");
+        book.become(new CapsuleState.Pausing(run));
         try {
-            var deadline = Deadline.after(machinery.config().pauseLimit());
-            var snapshot = pausePath.save(run, facts(), deadline);
-            commit(run, snapshot.id(), why);
-            measured = measured.saved(snapshot.writtenBytes());
+            saves.pause(run, cause, why);
         } catch (RuntimeException e) {
-            become(new CapsuleState.Running(run));
+            book.become(new CapsuleState.Running(run));
             throw e;
         }
         // From here on the capsule is safe; the VM is not needed any more.
         end(run, CapsuleRefusal.gone(id.text(), "paused"), "pause");
-        become(new CapsuleState.Paused());
-        if (!before.isEmpty()) {
-            reports.released(new SnapshotId(before));
-        }
+        book.become(new CapsuleState.Paused());
     }
 
-    /** Makes the snapshot what the capsule is; else lets the VM run on. */
-    private void commit(RunningCapsule run, SnapshotId snapshot, String why) {
-        var saved = record.saved(snapshot.text(), why);
-        try {
-            machinery.steps().before(PauseStep.JOURNAL);
-            machinery.journal().write(saved, Durability.SYNCED);
-            record = saved;
-            machinery.store().settled(snapshot);
-        } catch (RuntimeException e) {
-            pausePath.thaw(run, e);
-            discard(snapshot, e);
-            throw e;
-        }
-    }
-
-    /** A write that failed may have come as far as being read: then the snapshot is needed. */
-    private void discard(SnapshotId snapshot, RuntimeException because) {
-        try {
-            var written = machinery.journal().capsule(id.text()).map(CapsuleRecord::snapshot);
-            if (written.equals(Optional.of(snapshot.text()))) {
-                machinery.store().settled(snapshot);
+    private void rollbackNow(CheckpointId checkpoint) {
+        try (var target = saves.requireUsable(checkpoint)) {
+            if (state() instanceof CapsuleState.Running(var run)) {
+                pauseNow(Cause.ROLLBACK, "before going back to " + checkpoint);
+                // The next start would take over a VM that is left, as if it went on from the
+                // chosen state.
+                if (run.vm().isAlive()) {
+                    throw CapsuleRefusal.notEnded(id);
+                }
+                goBack(target);
+                resumeNow();
+                book.secure();
             } else {
-                machinery.store().delete(snapshot);
+                book.requirePaused("roll back");
+                goBack(target);
             }
-        } catch (WrennException e) {
-            because.addSuppressed(e);
         }
-        reports.released(snapshot);
+    }
+
+    private void goBack(Saves.ForkPoint target) {
+        saves.goBackTo(target.checkpoint());
+        book.become(state());
     }
 
     private void expireNow(RunningCapsule run, Duration limit) {
@@ -320,7 +336,7 @@ final class CapsuleDriver implements Resource {
             return; // used again, or gone, while this waited
         }
         try {
-            pauseNow("expired after " + limit.toSeconds() + " s without activity");
+            pauseNow(Cause.PAUSE, "expired after " + limit.toSeconds() + " s without activity");
             LOG.atInfo().addKeyValue("capsule", id).log("expired capsule paused");
         } catch (RuntimeException e) {
             // Losing work is never the answer to a pause that fails: it runs on, we try again.
@@ -343,27 +359,28 @@ final class CapsuleDriver implements Resource {
         }
         LOG.atError().setCause(why).addKeyValue("capsule", id).log("capsule lost its VM");
         end(run, why, "lose VM");
-        if (record.snapshot().isEmpty()) {
-            record = record.to(Stage.FAILED, why.shownMessage());
-            become(new CapsuleState.Failed());
+        if (record().snapshot().isEmpty()) {
+            book.note(record().to(Stage.FAILED, why.shownMessage()));
+            book.become(new CapsuleState.Failed());
         } else {
-            record =
-                    record.to(
-                            Stage.PAUSED,
-                            why.shownMessage() + "; it can be resumed as it was last paused");
-            become(new CapsuleState.Paused());
+            book.note(
+                    record().to(
+                                    Stage.PAUSED,
+                                    why.shownMessage()
+                                            + "; it can be resumed as it was last saved"));
+            book.become(new CapsuleState.Paused());
         }
-        machinery.journal().write(record, Durability.SYNCED);
+        book.secure();
     }
 
     /** Whether that very run is the present one. */
     @SuppressWarnings("ReferenceEquality") // a run is that object; two are never equal otherwise
     private boolean isRunning(RunningCapsule run) {
-        return state instanceof CapsuleState.Running(var now) && now == run;
+        return state() instanceof CapsuleState.Running(var now) && now == run;
     }
 
     private void destroyNow() {
-        if (state instanceof CapsuleState.Destroyed) {
+        if (state() instanceof CapsuleState.Destroyed) {
             return;
         }
         beginDestroying()
@@ -388,7 +405,7 @@ final class CapsuleDriver implements Resource {
     /** Writes the decision down; returns what runs, also after an attempt that failed. */
     private Optional<RunningCapsule> beginDestroying() {
         var run =
-                switch (state) {
+                switch (state()) {
                     case CapsuleState.Running(var running) -> Optional.of(running);
                     case CapsuleState.Destroying(var left) -> left;
                     case CapsuleState.Creating _,
@@ -399,10 +416,10 @@ final class CapsuleDriver implements Resource {
                             CapsuleState.Failed _ ->
                             Optional.<RunningCapsule>empty();
                 };
-        record = record.to(Stage.DESTROYING, "");
-        become(new CapsuleState.Destroying(run));
+        book.note(record().to(Stage.DESTROYING, ""));
+        book.become(new CapsuleState.Destroying(run));
         try {
-            machinery.journal().write(record, Durability.SYNCED);
+            book.secure();
         } catch (WrennException e) {
             // On a full disk nothing can be written, and destroying is what makes room again. Only
             // if this process is killed now as well does the capsule come back.
@@ -417,31 +434,22 @@ final class CapsuleDriver implements Resource {
     private void endDestroying() {
         machinery.journal().forget(id.text());
         ended();
-        if (!record.snapshot().isEmpty()) {
-            reports.released(new SnapshotId(record.snapshot()));
-        }
+        reports.released();
     }
-
-    private PausePath.Facts facts() {
-        return new PausePath.Facts(
-                record.template(),
-                record.vcpus(),
-                ByteSize.mib(record.memoryMb()),
-                Map.of(PausePath.TOKEN, record.agentAccess()));
-    }
-
-    // ---- around them ----
 
     private HostCapsule call(String name, Runnable work) {
-        var after = new HostCapsule[1];
-        operations.call(
+        return answer(
                 name,
                 () -> {
                     work.run();
-                    after[0] = report();
-                },
-                () -> remember(name));
-        return after[0];
+                    return report();
+                });
+    }
+
+    private <T> T answer(String name, Supplier<T> work) {
+        var done = new CompletableFuture<T>();
+        operations.call(name, () -> done.complete(work.get()), () -> remember(name));
+        return done.join();
     }
 
     /**
@@ -449,23 +457,15 @@ final class CapsuleDriver implements Resource {
      * written before, tells a restarted host agent the same.
      */
     private void remember(String operation) {
-        if (state instanceof CapsuleState.Running
+        if (state() instanceof CapsuleState.Running
                 && (operation.equals("create") || operation.equals("resume"))) {
-            machinery.journal().write(record, Durability.SYNCED);
+            book.secure();
         }
-    }
-
-    private void become(CapsuleState next) {
-        state = next;
-        reports.changed(report());
     }
 
     /** The present run; fails if there is none. */
     RunningCapsule running(String operation) {
-        if (state instanceof CapsuleState.Running(var run)) {
-            return run;
-        }
-        throw CapsuleRefusal.wrongState(id, state, operation);
+        return book.requireRunning(operation);
     }
 
     /**
@@ -489,7 +489,7 @@ final class CapsuleDriver implements Resource {
     @Override
     public void close() {
         operations.close();
-        if (state instanceof CapsuleState.Running(var run)) {
+        if (state() instanceof CapsuleState.Running(var run)) {
             run.detach();
         }
     }

@@ -3,6 +3,7 @@ package dev.wrenn.host.capsule;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.CheckpointId;
 import dev.wrenn.vmm.VmEnd;
 import java.util.Locale;
 
@@ -16,6 +17,32 @@ public final class CapsuleRefusal extends WrennException {
 
     static CapsuleRefusal unknown(String capsule) {
         return new CapsuleRefusal(Kind.ABSENT, "this host has no capsule " + capsule);
+    }
+
+    static CapsuleRefusal unknown(CapsuleId capsule, CheckpointId checkpoint) {
+        return new CapsuleRefusal(
+                Kind.ABSENT, "capsule %s has no checkpoint %s".formatted(capsule, checkpoint));
+    }
+
+    static CapsuleRefusal current(CapsuleId capsule, CheckpointId checkpoint) {
+        return new CapsuleRefusal(
+                Kind.WRONG_STATE,
+                "capsule %s goes on from checkpoint %s; roll back to another one, or save it anew, first"
+                        .formatted(capsule, checkpoint));
+    }
+
+    static CapsuleRefusal tooManyNamed(CapsuleId capsule, int limit) {
+        return new CapsuleRefusal(
+                Kind.CONFLICT,
+                "capsule %s has %d named checkpoints, which is the limit; delete some first"
+                        .formatted(capsule, limit));
+    }
+
+    static CapsuleRefusal notEnded(CapsuleId capsule) {
+        return new CapsuleRefusal(
+                Kind.UNAVAILABLE,
+                "the VM of capsule %s cannot be ended; the capsule is paused as it was, roll it back once the machine is well"
+                        .formatted(capsule));
     }
 
     static CapsuleRefusal taken(CapsuleId capsule) {

@@ -9,12 +9,12 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
+import dev.wrenn.contract.host.CheckpointAgent;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.host.journal.CapsuleRecord;
-import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.snapshot.SnapshotId;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -42,6 +43,7 @@ public final class Capsules implements Resource {
     private final Map<CapsuleId, CapsuleDriver> drivers = new ConcurrentHashMap<>();
     private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
     private final CapsuleDriver.Reports reports = new ToListeners();
+    private final Checkpoints checkpoints;
     private final Loop expiry;
     private final Loop collection;
     private volatile boolean stopping;
@@ -51,6 +53,7 @@ public final class Capsules implements Resource {
     public Capsules(Machinery machinery, Templates templates) {
         this.machinery = machinery;
         this.templates = templates;
+        this.checkpoints = new Checkpoints(machinery, this);
         for (var found : new Adoption(machinery).takeStock()) {
             var id = new CapsuleId(found.record().capsule());
             drivers.put(
@@ -68,24 +71,22 @@ public final class Capsules implements Resource {
     public HostCapsule create(CreateCapsule order) {
         var id = order.capsule();
         var record =
-                new CapsuleRecord(
-                        CapsuleRecord.VERSION,
+                CapsuleRecord.begin(
                         id.text(),
                         order.template().toString(),
                         order.vcpus(),
                         order.memoryMb(),
-                        order.expiry().toSeconds(),
-                        order.defaults().environment(),
-                        order.defaults().user().orElse(""),
-                        order.defaults().directory().orElse(""),
+                        order.expiry(),
+                        order.defaults(),
                         newToken(),
-                        "",
-                        Stage.CREATING,
-                        0,
-                        machinery.clock().millis(),
-                        0,
-                        "",
-                        "");
+                        machinery.clock().millis());
+        return start(
+                record, () -> templates.startOf(order.template(), order.vcpus(), order.memoryMb()));
+    }
+
+    /** Brings a capsule to life that nobody has heard of; if that fails, nothing of it is left. */
+    HostCapsule start(CapsuleRecord record, Supplier<Templates.Start> source) {
+        var id = new CapsuleId(record.capsule());
         // Known from the first moment on: whoever destroys it while its template boots must find
         // it (gap T1).
         var driver = new CapsuleDriver(id, machinery, reports, record, new CapsuleState.Creating());
@@ -98,8 +99,24 @@ public final class Capsules implements Resource {
             driver.close();
             throw CapsuleRefusal.stopping();
         }
-        return driver.create(
-                () -> templates.startOf(order.template(), order.vcpus(), order.memoryMb()));
+        return driver.create(source);
+    }
+
+    void requireStarting() {
+        if (stopping) {
+            throw CapsuleRefusal.stopping();
+        }
+    }
+
+    void requireUnknown(CapsuleId id) {
+        if (drivers.containsKey(id)) {
+            throw CapsuleRefusal.taken(id);
+        }
+    }
+
+    /** See {@code HostAgent.checkpoints}. */
+    public CheckpointAgent checkpoints() {
+        return checkpoints;
     }
 
     /** See {@code HostAgent.pause}. */
@@ -109,9 +126,7 @@ public final class Capsules implements Resource {
 
     /** See {@code HostAgent.resume}. */
     public HostCapsule resume(CapsuleId id) {
-        if (stopping) {
-            throw CapsuleRefusal.stopping();
-        }
+        requireStarting();
         return driver(id).resume();
     }
 
@@ -246,6 +261,7 @@ public final class Capsules implements Resource {
      * others what their pause left for later.
      */
     void collect() {
+        drivers.values().forEach(CapsuleDriver::forgetOld);
         if (garbage) {
             removeGarbage();
         }
@@ -267,19 +283,22 @@ public final class Capsules implements Resource {
     private Set<SnapshotId> roots() {
         var roots = new HashSet<>(templates.roots());
         for (var record : machinery.journal().capsules()) {
-            if (!record.snapshot().isEmpty()) {
-                roots.add(new SnapshotId(record.snapshot()));
-            }
+            addRoots(record, roots);
         }
         for (var driver : drivers.values()) {
-            if (!driver.record().snapshot().isEmpty()) {
-                roots.add(new SnapshotId(driver.record().snapshot()));
-            }
+            addRoots(driver.record(), roots);
         }
         return roots;
     }
 
-    private CapsuleDriver driver(CapsuleId id) {
+    private static void addRoots(CapsuleRecord record, Set<SnapshotId> roots) {
+        record.history().forEach(c -> roots.add(new SnapshotId(c.snapshot())));
+        if (!record.snapshot().isEmpty()) {
+            roots.add(new SnapshotId(record.snapshot()));
+        }
+    }
+
+    CapsuleDriver driver(CapsuleId id) {
         var driver = drivers.get(id);
         if (driver == null) {
             throw CapsuleRefusal.unknown(id.text());
@@ -287,7 +306,7 @@ public final class Capsules implements Resource {
         return driver;
     }
 
-    private static String newToken() {
+    static String newToken() {
         var bytes = new byte[TOKEN_BYTES];
         new SecureRandom().nextBytes(bytes);
         return new Secret(HexFormat.of().formatHex(bytes)).reveal();
@@ -307,7 +326,7 @@ public final class Capsules implements Resource {
         }
 
         @Override
-        public void released(SnapshotId snapshot) {
+        public void released() {
             garbage = true;
         }
 

@@ -62,6 +62,7 @@ public final class ColdBoot {
             snapshot =
                     pausePath.save(
                             run,
+                            Optional.empty(),
                             new PausePath.Facts(
                                     template,
                                     vcpus,
@@ -98,6 +99,8 @@ public final class ColdBoot {
             Deadline deadline) {
         var loss = new Loss();
         try (var undo = new UndoStack()) {
+            machinery.room().disk().requireForStart();
+            undo.hold(machinery.room().memory().admit(memory));
             var record = RunRecord.begin(name, machinery.bootId(), "");
             undo.hold(resumePath.openRunFolder(record));
             var disk = machinery.diskOf(name);
@@ -163,7 +166,7 @@ public final class ColdBoot {
     }
 
     private void learnWorkingSet(String name, String template, Snapshot snapshot, Secret token) {
-        var order = new StartOrder(name, snapshot.id(), initOf(name, template, token), token);
+        var order = new StartOrder(name, snapshot.id(), initOf(name, template, token));
         var limit = Deadline.after(machinery.config().startLimit());
         try (var run = resumePath.start(order, limit)) {
             warmUp(run);

@@ -1,6 +1,7 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
+import dev.wrenn.contract.host.Retention;
 import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,6 +22,8 @@ import java.util.Set;
  * @param deviceLimits what one VM may transfer, with a VMM that can limit it
  * @param privateRegistries {@code host:port} of registries of container images that may be on an
  *     address that is not public
+ * @param capacity how much of the machine capsules may use
+ * @param retention which checkpoints a capsule keeps that says nothing else
  */
 public record HostConfig(
         Path dataFolder,
@@ -33,7 +36,9 @@ public record HostConfig(
         Duration bootLimit,
         Duration pauseLimit,
         DeviceLimits deviceLimits,
-        Set<String> privateRegistries) {
+        Set<String> privateRegistries,
+        Capacity capacity,
+        Retention retention) {
     /** Version of the host agent and of the guest agent built with it. */
     public static final String VERSION = "0.1.0";
 
@@ -59,7 +64,9 @@ public record HostConfig(
                 bootLimit,
                 pauseLimit,
                 deviceLimits,
-                registries);
+                registries,
+                capacity,
+                retention);
     }
 
     /** The usual settings for a data folder and the two guest binaries. */
@@ -75,6 +82,8 @@ public record HostConfig(
                 Duration.ofSeconds(180),
                 Duration.ofMinutes(5),
                 DeviceLimits.NONE,
-                Set.of());
+                Set.of(),
+                Capacity.DEFAULTS,
+                Retention.DEFAULT);
     }
 }

@@ -39,6 +39,7 @@ public record Machinery(
         InstantSource clock,
         String bootId,
         Path diskFolder,
+        MachineRoom room,
         Step.Observer steps) {
 
     /** What the control plane is told of a capsule. */

@@ -5,6 +5,7 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.FileSync;
 import dev.wrenn.pager.MemoryFile;
 import dev.wrenn.pager.PageSink;
 import dev.wrenn.snapshot.LayerWriter;
@@ -13,6 +14,7 @@ import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotDraft;
 import dev.wrenn.snapshot.SnapshotId;
+import dev.wrenn.vmm.MemoryReader;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -27,12 +29,20 @@ import org.slf4j.LoggerFactory;
  * Saves a running capsule as a snapshot: what changed in memory since it was resumed, its disk, and
  * the state of its devices, all of one instant.
  *
+ * <p>Which pages have changed is always asked since the resume, never since the last checkpoint:
+ * the marks of the kernel are not reset, so that a checkpoint that fails, or a host agent that dies
+ * in the middle of one, takes nothing away from the next. What a checkpoint since then holds
+ * already is found equal and dropped.
+ *
  * <p>The VM stays whole until the caller has committed the result: if anything fails here the vCPUs
  * run on and the snapshot it came from is untouched.
  */
 public final class PausePath {
     private static final Logger LOG = LoggerFactory.getLogger(PausePath.class);
     private static final Duration QUIESCE_LIMIT = Duration.ofSeconds(3);
+
+    /** For what the guest writes between the estimate and the freeze. */
+    private static final long COPY_SLACK_BYTES = ByteSize.mib(8).bytes();
 
     private final Machinery machinery;
 
@@ -53,18 +63,22 @@ public final class PausePath {
     /**
      * Freezes the VM and saves it.
      *
+     * @param last the state the run goes on from: what it was started from, or was saved as since
      * @return the sealed snapshot, while the VM is still there, frozen
      */
-    Snapshot save(RunningCapsule run, Facts facts, Deadline deadline) {
+    Snapshot save(RunningCapsule run, Optional<SnapshotId> last, Facts facts, Deadline deadline) {
         var watch = Stopwatch.start();
         machinery.steps().before(PauseStep.QUIESCE);
         quiesce(run, deadline);
         var quiet = watch.elapsed();
         run.pages().stopRecording();
-        try {
+        var base = last.map(machinery.store()::open);
+        try (var _ = machinery.room().disk().reserve(changedBytes(run, facts));
+                var draft = machinery.store().draft(SnapshotId.random())) {
             machinery.steps().before(PauseStep.FREEZE);
             run.vm().freeze(deadline);
-            var snapshot = seal(run, facts, deadline);
+            save(run, draft, base, facts, deadline);
+            var snapshot = seal(run, draft, base, facts, deadline);
             LOG.atInfo()
                     .addKeyValue("capsule", run.capsule())
                     .addKeyValue("quiesce_ms", quiet.toMillis())
@@ -78,6 +92,91 @@ public final class PausePath {
         }
     }
 
+    /**
+     * Saves the VM and lets it run on as soon as its state of one instant is in memory: comparing,
+     * summing and writing the pages, and waiting for the device, happen while it runs.
+     *
+     * @param last as for {@link #save}
+     * @return the sealed snapshot
+     */
+    Snapshot saveRunning(
+            RunningCapsule run, Optional<SnapshotId> last, Facts facts, Deadline deadline) {
+        machinery.steps().before(PauseStep.QUIESCE);
+        quiesce(run, deadline);
+        // Cloning a disk first writes out what the page cache holds of it: not while frozen.
+        FileSync.file(run.disk());
+        var base = last.map(machinery.store()::open);
+        long changed = changedBytes(run, facts);
+        try (var _ = machinery.room().disk().reserve(changed);
+                var loan = machinery.room().memory().lend(copyBytes(changed));
+                var draft = machinery.store().draft(SnapshotId.random())) {
+            var layer = layer(draft, base, facts);
+            try (var copy = new PageCopy(loan.bytes(), layer)) {
+                var watch = Stopwatch.start();
+                var rest = freezeAndTake(run, draft, layer, copy, deadline);
+                var frozen = watch.elapsed();
+                rest.run();
+                var snapshot = seal(run, draft, base, facts, deadline);
+                LOG.atInfo()
+                        .addKeyValue("capsule", run.capsule())
+                        .addKeyValue("frozen_ms", frozen.toMillis())
+                        .addKeyValue("sealed_ms", watch.elapsed().toMillis())
+                        .addKeyValue("changed_bytes", changed)
+                        .addKeyValue("copied_bytes", copy.copiedBytes())
+                        .addKeyValue("layer_bytes", snapshot.writtenBytes())
+                        .log("running capsule saved");
+                return snapshot;
+            }
+        }
+    }
+
+    /** Takes what must be of one instant; returns what can be done with it while the VM runs. */
+    private Runnable freezeAndTake(
+            RunningCapsule run,
+            SnapshotDraft draft,
+            ToLayer layer,
+            PageCopy copy,
+            Deadline deadline) {
+        try {
+            machinery.steps().before(PauseStep.FREEZE);
+            run.vm().freeze(deadline);
+            Runnable rest =
+                    switch (machinery.vmm().memoryReader()) {
+                        case PAGE_SERVER -> {
+                            saveSideBySide(run, draft, () -> memoryInto(copy), deadline);
+                            yield copy::drain;
+                        }
+                        case VMM -> {
+                            var written = saveState(run, draft, deadline).orElseThrow();
+                            cloneDisk(run, draft);
+                            // The file stays as it is until the VM is saved again.
+                            yield () -> MemoryFile.read(written, memoryInto(layer));
+                        }
+                    };
+            run.vm().resume(deadline);
+            return rest;
+        } catch (RuntimeException e) {
+            thaw(run, e);
+            throw e;
+        }
+    }
+
+    /** A VMM that writes the memory itself needs no copy: its file is one. */
+    private long copyBytes(long changed) {
+        return switch (machinery.vmm().memoryReader()) {
+            case PAGE_SERVER -> changed + changed / 4 + COPY_SLACK_BYTES;
+            case VMM -> 0;
+        };
+    }
+
+    /** About how much a save will write. */
+    private long changedBytes(RunningCapsule run, Facts facts) {
+        // A VMM that writes the memory of a booted guest itself has not met the page server.
+        return run.base().isEmpty() && machinery.vmm().memoryReader() == MemoryReader.VMM
+                ? facts.memory().bytes()
+                : run.pages().changedBytes();
+    }
+
     /** Lets a frozen VM run on after a failure; what fails here is added to that failure. */
     void thaw(RunningCapsule run, RuntimeException because) {
         try {
@@ -87,25 +186,35 @@ public final class PausePath {
         }
     }
 
-    private Snapshot seal(RunningCapsule run, Facts facts, Deadline deadline) {
-        var base = run.base().map(machinery.store()::open);
-        try (var draft = machinery.store().draft(SnapshotId.random())) {
-            save(run, draft, base, facts, deadline);
-            keepWorkingSet(run, draft);
-            deadline.check("pausing capsule " + run.capsule());
-            machinery.steps().before(PauseStep.SEAL);
-            return draft.seal(
-                    new ManifestFacts(
-                            base.map(Snapshot::id),
-                            machinery.clock().instant(),
-                            machinery.vmm().kind().name(),
-                            machinery.vmm().version(),
-                            facts.vcpus(),
-                            facts.memory(),
-                            machinery.images().kernelVersion(),
-                            facts.template(),
-                            attributes(facts)));
-        }
+    private Snapshot seal(
+            RunningCapsule run,
+            SnapshotDraft draft,
+            Optional<Snapshot> base,
+            Facts facts,
+            Deadline deadline) {
+        keepWorkingSet(run, draft);
+        deadline.check("saving capsule " + run.capsule());
+        machinery.steps().before(PauseStep.SEAL);
+        return draft.seal(
+                new ManifestFacts(
+                        base.map(Snapshot::id),
+                        machinery.clock().instant(),
+                        machinery.vmm().kind().name(),
+                        machinery.vmm().version(),
+                        facts.vcpus(),
+                        facts.memory(),
+                        machinery.images().kernelVersion(),
+                        facts.template(),
+                        attributes(facts)));
+    }
+
+    private static ToLayer layer(SnapshotDraft draft, Optional<Snapshot> base, Facts facts) {
+        return new ToLayer(draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES));
+    }
+
+    private PageSink memoryInto(PageSink sink) {
+        machinery.steps().before(PauseStep.MEMORY);
+        return sink;
     }
 
     private void save(
@@ -114,12 +223,7 @@ public final class PausePath {
             Optional<Snapshot> base,
             Facts facts,
             Deadline deadline) {
-        Supplier<Capture> memory =
-                () -> {
-                    machinery.steps().before(PauseStep.MEMORY);
-                    return new Capture(
-                            draft.memory(base, facts.memory().bytes() / PageSource.PAGE_BYTES));
-                };
+        Supplier<PageSink> memory = () -> memoryInto(layer(draft, base, facts));
         switch (machinery.vmm().memoryReader()) {
             case PAGE_SERVER -> saveSideBySide(run, draft, memory, deadline);
             case VMM -> saveStateFirst(run, draft, memory, deadline);
@@ -128,12 +232,12 @@ public final class PausePath {
 
     /** Disk, VM state and memory side by side; whatever fails, all three have ended. */
     private void saveSideBySide(
-            RunningCapsule run, SnapshotDraft draft, Supplier<Capture> memory, Deadline deadline) {
+            RunningCapsule run, SnapshotDraft draft, Supplier<PageSink> memory, Deadline deadline) {
         try (var forks = new Forks()) {
             var cloning = forks.start("clone disk", () -> cloneDisk(run, draft));
             var saving = forks.start("save VM state", () -> saveState(run, draft, deadline));
             try {
-                run.pages().capture(memory.get());
+                run.pages().captureSince(memory.get());
             } finally {
                 // A save that is cut short leaves the VMM in the middle of it: let it end.
                 saving.await(deadline.left());
@@ -149,7 +253,7 @@ public final class PausePath {
      * that come later are in the state as well.
      */
     private void saveStateFirst(
-            RunningCapsule run, SnapshotDraft draft, Supplier<Capture> memory, Deadline deadline) {
+            RunningCapsule run, SnapshotDraft draft, Supplier<PageSink> memory, Deadline deadline) {
         var written = saveState(run, draft, deadline);
         try (var forks = new Forks()) {
             var cloning = forks.start("clone disk", () -> cloneDisk(run, draft));
@@ -196,7 +300,7 @@ public final class PausePath {
     }
 
     /** Hands what the pager finds to the layer. */
-    private record Capture(LayerWriter layer) implements PageSink {
+    private record ToLayer(LayerWriter layer) implements PageSink {
         @Override
         public void pages(long firstPage, MemorySegment bytes) {
             layer.pages(firstPage, bytes);

@@ -4,6 +4,7 @@ import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
+import dev.wrenn.base.Secret;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
@@ -65,6 +66,7 @@ public final class ResumePath {
         var steps = machinery.steps();
         var watch = Stopwatch.start();
         var record = RunRecord.begin(capsule, machinery.bootId(), order.snapshot().toString());
+        machinery.room().disk().requireForStart();
         steps.before(ResumeStep.RUN_FOLDER);
         undo.hold(openRunFolder(record));
 
@@ -73,6 +75,7 @@ public final class ResumePath {
         undo.hold(machinery.store().hold(order.snapshot()));
         var snapshot = machinery.store().open(order.snapshot());
         demandLoadable(snapshot);
+        undo.hold(machinery.room().memory().admit(snapshot.manifest().memory()));
         var image = undo.hold(snapshot.image());
         steps.before(ResumeStep.DISK);
         var disk = undo.hold(cloneDisk(snapshot, capsule));
@@ -100,7 +103,9 @@ public final class ResumePath {
 
         var guest = undo.hold(machinery.guest(slot.slot(), process, order.init().token()));
         steps.before(ResumeStep.GUEST);
-        guest.init(order.init(), order.authority(), loss.reported(), deadline);
+        // The agent in a forked or template snapshot still has the token of whoever made it.
+        var authority = PausePath.tokenOf(snapshot).map(Secret::new).orElse(order.init().token());
+        guest.init(order.init(), authority, loss.reported(), deadline);
         record = record.serving(regions(pages.regions()));
         steps.before(ResumeStep.SERVING_RECORD);
         journal.write(record);

@@ -1,6 +1,5 @@
 package dev.wrenn.host.capsule;
 
-import dev.wrenn.base.Secret;
 import dev.wrenn.host.guest.GuestInit;
 import dev.wrenn.snapshot.SnapshotId;
 
@@ -11,6 +10,5 @@ import dev.wrenn.snapshot.SnapshotId;
  * @param capsule name of the run
  * @param snapshot what it starts from
  * @param init what the guest is told
- * @param authority the token the guest agent in the snapshot holds
  */
-public record StartOrder(String capsule, SnapshotId snapshot, GuestInit init, Secret authority) {}
+public record StartOrder(String capsule, SnapshotId snapshot, GuestInit init) {}

@@ -2,7 +2,6 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Kind;
-import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.DiskSource;
@@ -56,13 +55,11 @@ public final class Templates {
      * What a capsule starts from.
      *
      * @param snapshot its id
-     * @param token what the guest agent in it demands
      * @param vcpus shape in effect
      * @param memoryMb shape in effect
      * @param bootMillis how long the boot behind it took, 0 if it was not booted
      */
-    public record Start(
-            SnapshotId snapshot, Secret token, int vcpus, int memoryMb, long bootMillis) {}
+    public record Start(SnapshotId snapshot, int vcpus, int memoryMb, long bootMillis) {}
 
     /**
      * The snapshot to start from; boots the shape first if it is new, which takes seconds.
@@ -247,7 +244,6 @@ public final class Templates {
         var manifest = snapshot.manifest();
         return new Start(
                 snapshot.id(),
-                new Secret(manifest.attributes().getOrDefault("guest_token", "")),
                 manifest.vcpus(),
                 (int) manifest.memory().toMib(),
                 Long.parseLong(manifest.attributes().getOrDefault(ColdBoot.BOOT_MS, "0")));

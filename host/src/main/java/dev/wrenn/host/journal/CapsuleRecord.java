@@ -1,9 +1,19 @@
 package dev.wrenn.host.journal;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.wrenn.contract.Ids;
+import dev.wrenn.contract.host.HostCheckpoint.Cause;
 import dev.wrenn.contract.host.ProcessDefaults;
+import dev.wrenn.contract.host.Retention;
+import java.math.BigInteger;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.UUID;
 
 /**
  * What must survive the machine: the promise this host has made for one capsule.
@@ -18,7 +28,10 @@ import java.util.Optional;
  * @param user who runs its processes; empty for the superuser
  * @param directory where its processes start; empty for the user's home
  * @param agentAccess what its guest agent demands of callers
- * @param snapshot what it can be resumed from; empty while it never was paused
+ * @param snapshot what it can be resumed from; empty while it never was saved
+ * @param history what it was saved as, oldest first; the one of {@code snapshot} is among it
+ * @param keepLast how many checkpoints without a name stay; 0 for what the host does by default
+ * @param keepSeconds how long each stays at least, if {@code keepLast} is not 0
  * @param stage what was promised last
  * @param generation number of changes so far
  * @param createdAtMillis since the epoch
@@ -38,6 +51,9 @@ public record CapsuleRecord(
         String directory,
         String agentAccess,
         String snapshot,
+        List<CheckpointRecord> history,
+        int keepLast,
+        long keepSeconds,
         Stage stage,
         long generation,
         long createdAtMillis,
@@ -45,7 +61,9 @@ public record CapsuleRecord(
         String hostAddress,
         String reason) {
     /** Layout written by this code. */
-    public static final int VERSION = 1;
+    public static final int VERSION = 2;
+
+    private static final int HEX = 16;
 
     /** How far the capsule has come. */
     public enum Stage {
@@ -61,11 +79,12 @@ public record CapsuleRecord(
         FAILED
     }
 
-    /** Copies the map; a record of before there were users and directories has none. */
+    /** Copies the collections; a record of before there were users and directories has none. */
     public CapsuleRecord {
         environment = Map.copyOf(environment);
         user = Objects.requireNonNullElse(user, "");
         directory = Objects.requireNonNullElse(directory, "");
+        history = List.copyOf(history);
     }
 
     /** What its processes get. */
@@ -74,6 +93,69 @@ public record CapsuleRecord(
                 environment,
                 Optional.of(user).filter(u -> !u.isEmpty()),
                 Optional.of(directory).filter(d -> !d.isEmpty()));
+    }
+
+    /** A capsule that is about to be made from a template. */
+    public static CapsuleRecord begin(
+            String capsule,
+            String template,
+            int vcpus,
+            int memoryMb,
+            Duration expiry,
+            ProcessDefaults defaults,
+            String agentAccess,
+            long nowMillis) {
+        return new CapsuleRecord(
+                VERSION,
+                capsule,
+                template,
+                vcpus,
+                memoryMb,
+                expiry.toSeconds(),
+                defaults.environment(),
+                defaults.user().orElse(""),
+                defaults.directory().orElse(""),
+                agentAccess,
+                "",
+                List.of(),
+                0,
+                0,
+                Stage.CREATING,
+                0,
+                nowMillis,
+                0,
+                "",
+                "");
+    }
+
+    /** A capsule that is about to go on from a state of this one. */
+    public CapsuleRecord forked(
+            String child,
+            CheckpointRecord from,
+            Optional<Duration> expiry,
+            String access,
+            long nowMillis) {
+        return new CapsuleRecord(
+                VERSION,
+                child,
+                template,
+                vcpus,
+                memoryMb,
+                expiry.map(Duration::toSeconds).orElse(expirySeconds),
+                environment,
+                user,
+                directory,
+                access,
+                from.snapshot(),
+                List.of(from.asOrigin()),
+                keepLast,
+                keepSeconds,
+                Stage.CREATING,
+                0,
+                nowMillis,
+                0,
+                "",
+                "");
     }
 
     /** In the shape that its template has; before it is made. */
@@ -90,6 +172,9 @@ public record CapsuleRecord(
                 directory,
                 agentAccess,
                 snapshot,
+                history,
+                keepLast,
+                keepSeconds,
                 stage,
                 generation,
                 createdAtMillis,
@@ -100,21 +185,83 @@ public record CapsuleRecord(
 
     /** The next generation in another stage. */
     public CapsuleRecord to(Stage newStage, String why) {
-        return copy(snapshot, newStage, startedAtMillis, hostAddress, why);
+        return copy(snapshot, history, newStage, startedAtMillis, hostAddress, why);
     }
 
     /** The next generation, started at that time at that address. */
     public CapsuleRecord started(long atMillis, String address) {
-        return copy(snapshot, Stage.RUNNING, atMillis, address, "");
+        return copy(snapshot, history, Stage.RUNNING, atMillis, address, "");
     }
 
-    /** The next generation, saved in that snapshot. */
-    public CapsuleRecord saved(String newSnapshot, String why) {
-        return copy(newSnapshot, Stage.PAUSED, startedAtMillis, hostAddress, why);
+    /** The next generation, saved as that checkpoint, and in that stage from now on. */
+    public CapsuleRecord saved(CheckpointRecord checkpoint, Stage newStage, String why) {
+        var longer = new ArrayList<>(history);
+        longer.add(checkpoint);
+        return copy(checkpoint.snapshot(), longer, newStage, startedAtMillis, hostAddress, why);
+    }
+
+    /** The next generation, paused as that checkpoint of its history. */
+    public CapsuleRecord backTo(CheckpointRecord checkpoint) {
+        return copy(checkpoint.snapshot(), history, Stage.PAUSED, startedAtMillis, hostAddress, "");
+    }
+
+    /** The same capsule, with a checkpoint put back at its place in time. */
+    public CapsuleRecord returning(CheckpointRecord checkpoint) {
+        var longer = new ArrayList<>(history);
+        longer.add(checkpoint);
+        longer.sort(Comparator.comparingLong(CheckpointRecord::createdAtMillis));
+        return with(longer);
+    }
+
+    /** The same capsule with these checkpoints. */
+    public CapsuleRecord with(List<CheckpointRecord> newHistory) {
+        return copy(snapshot, newHistory, stage, startedAtMillis, hostAddress, reason);
+    }
+
+    /** The same capsule, which keeps its checkpoints like that. */
+    public CapsuleRecord keeping(Retention retention) {
+        return new CapsuleRecord(
+                version,
+                capsule,
+                template,
+                vcpus,
+                memoryMb,
+                expirySeconds,
+                environment,
+                user,
+                directory,
+                agentAccess,
+                snapshot,
+                history,
+                retention.keepLast(),
+                retention.keepFor().toSeconds(),
+                stage,
+                generation + 1,
+                createdAtMillis,
+                startedAtMillis,
+                hostAddress,
+                reason);
+    }
+
+    /** Which checkpoints stay; empty if the host decides. */
+    public Optional<Retention> retention() {
+        return keepLast == 0
+                ? Optional.empty()
+                : Optional.of(new Retention(keepLast, Duration.ofSeconds(keepSeconds)));
+    }
+
+    /** The checkpoint that a resume starts from; empty while it never was saved. */
+    public Optional<CheckpointRecord> current() {
+        return history.reversed().stream().filter(c -> c.snapshot().equals(snapshot)).findFirst();
     }
 
     private CapsuleRecord copy(
-            String newSnapshot, Stage newStage, long startedAt, String address, String why) {
+            String newSnapshot,
+            List<CheckpointRecord> newHistory,
+            Stage newStage,
+            long startedAt,
+            String address,
+            String why) {
         return new CapsuleRecord(
                 version,
                 capsule,
@@ -127,11 +274,42 @@ public record CapsuleRecord(
                 directory,
                 agentAccess,
                 newSnapshot,
+                newHistory,
+                keepLast,
+                keepSeconds,
                 newStage,
                 generation + 1,
                 createdAtMillis,
                 startedAt,
                 address,
                 why);
+    }
+
+    /** Brings a file of version 1, which knew one snapshot and no history, to this layout. */
+    static void upgrade(ObjectNode file) {
+        if (file.path("version").asInt() != 1) {
+            return;
+        }
+        file.put("version", VERSION).put("keepLast", 0).put("keepSeconds", 0);
+        var history = file.putArray("history");
+        var snapshot = file.path("snapshot").asText();
+        if (!snapshot.isEmpty()) {
+            history.addObject()
+                    .put("checkpoint", checkpointOf(snapshot))
+                    .put("snapshot", snapshot)
+                    .put("parent", "")
+                    .put("name", "")
+                    .put("cause", Cause.PAUSE.name())
+                    .put("reason", file.path("reason").asText())
+                    .put("createdAtMillis", file.path("startedAtMillis").asLong())
+                    .put("writtenBytes", 0);
+        }
+    }
+
+    /** The same id however often the file is read before it is written anew. */
+    private static String checkpointOf(String snapshot) {
+        var digits = new BigInteger(snapshot.substring(snapshot.indexOf('-') + 1), HEX);
+        return Ids.of(
+                "cp-", new UUID(digits.shiftRight(Long.SIZE).longValue(), digits.longValue()));
     }
 }

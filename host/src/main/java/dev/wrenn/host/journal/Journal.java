@@ -3,6 +3,7 @@ package dev.wrenn.host.journal;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
@@ -18,6 +19,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -103,13 +105,23 @@ public final class Journal implements Resource {
 
     /** The durable record of a capsule, if it has one. */
     public Optional<CapsuleRecord> capsule(String capsule) {
-        return readDurable(capsules.resolve(capsule + SUFFIX), CapsuleRecord.class)
+        return readDurable(
+                        capsules.resolve(capsule + SUFFIX),
+                        CapsuleRecord.class,
+                        CapsuleRecord::upgrade)
                 .map(r -> readable(r, r.version(), CapsuleRecord.VERSION));
+    }
+
+    /** Whether a capsule's record as it is stored names that snapshot. */
+    public boolean names(String capsule, String snapshot) {
+        return capsule(capsule)
+                .filter(r -> r.history().stream().anyMatch(c -> c.snapshot().equals(snapshot)))
+                .isPresent();
     }
 
     /** Every durable record. */
     public List<CapsuleRecord> capsules() {
-        return readAll(capsules, CapsuleRecord.class).stream()
+        return readAll(capsules, CapsuleRecord.class, CapsuleRecord::upgrade).stream()
                 .map(r -> readable(r, r.version(), CapsuleRecord.VERSION))
                 .toList();
     }
@@ -131,22 +143,23 @@ public final class Journal implements Resource {
 
     /** Every template. */
     public List<TemplateRecord> templates() {
-        return readAll(templates, TemplateRecord.class).stream()
+        return readAll(templates, TemplateRecord.class, _ -> {}).stream()
                 .map(r -> readable(r, r.version(), TemplateRecord.VERSION))
                 .toList();
     }
 
     /** A template, if this host has it. */
     public Optional<TemplateRecord> template(String template) {
-        return readDurable(templates.resolve(template + SUFFIX), TemplateRecord.class)
+        return readDurable(templates.resolve(template + SUFFIX), TemplateRecord.class, _ -> {})
                 .map(r -> readable(r, r.version(), TemplateRecord.VERSION));
     }
 
-    private <T> List<T> readAll(Path folder, Class<T> type) {
+    private <T> List<T> readAll(Path folder, Class<T> type, Consumer<ObjectNode> upgrade) {
         var records = new ArrayList<T>();
         try (var files = Files.list(folder)) {
             for (var file : files.filter(f -> f.toString().endsWith(SUFFIX)).toList()) {
-                readDurable(file, type).ifPresent(records::add); // else forgotten since the list
+                // Empty if it was forgotten since the list.
+                readDurable(file, type, upgrade).ifPresent(records::add);
             }
         } catch (IOException e) {
             throw failed("list the journal", e);
@@ -155,12 +168,15 @@ public final class Journal implements Resource {
     }
 
     /**
+     * @param upgrade brings what an earlier version wrote to the present layout
      * @throws WrennException CORRUPT if the record is damaged: going on without it would take its
      *     capsule for unknown and free what is all that is left of it
      */
-    private <T> Optional<T> readDurable(Path file, Class<T> type) {
+    private <T> Optional<T> readDurable(Path file, Class<T> type, Consumer<ObjectNode> upgrade) {
         try {
-            return Optional.of(json.readValue(Files.readAllBytes(file), type));
+            var object = json.readValue(Files.readAllBytes(file), ObjectNode.class);
+            upgrade.accept(object);
+            return Optional.of(json.treeToValue(object, type));
         } catch (NoSuchFileException _) {
             return Optional.empty();
         } catch (JsonProcessingException e) {

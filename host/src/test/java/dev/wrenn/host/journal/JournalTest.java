@@ -5,13 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.host.HostCheckpoint.Cause;
+import dev.wrenn.contract.host.ProcessDefaults;
 import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.Journal.Durability;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,24 +34,20 @@ class JournalTest {
     }
 
     private static CapsuleRecord record(String capsule) {
-        return new CapsuleRecord(
-                CapsuleRecord.VERSION,
+        return CapsuleRecord.begin(
                 capsule,
                 "template",
                 1,
                 256,
-                60,
-                Map.of("NAME", "value"),
-                "user",
-                "/srv",
+                Duration.ofSeconds(60),
+                new ProcessDefaults(
+                        Map.of("NAME", "value"), Optional.of("user"), Optional.of("/srv")),
                 "token",
-                "",
-                Stage.CREATING,
-                0,
-                1,
-                0,
-                "",
-                "");
+                1);
+    }
+
+    private static CheckpointRecord checkpoint() {
+        return new CheckpointRecord("cp", "snap", "", "", Cause.PAUSE, "asked for", 6, 0);
     }
 
     private Path fileOf(String capsule) {
@@ -57,7 +57,8 @@ class JournalTest {
     @Test
     void what_was_written_last_is_read_by_the_next_process() {
         journal.write(record("a"), Durability.BUFFERED);
-        var saved = record("a").started(5, "10.0.0.1").saved("snap", "asked for");
+        var saved =
+                record("a").started(5, "10.0.0.1").saved(checkpoint(), Stage.PAUSED, "asked for");
         journal.write(saved, Durability.SYNCED);
         journal.write(record("b"), Durability.SYNCED);
         journal.forget("b");
@@ -72,7 +73,7 @@ class JournalTest {
         var created = record("a");
 
         var started = created.started(5, "10.0.0.1");
-        var saved = started.saved("snap", "");
+        var saved = started.saved(checkpoint(), Stage.PAUSED, "");
 
         assertThat(List.of(created.generation(), started.generation(), saved.generation()))
                 .containsExactly(0L, 1L, 2L);
@@ -97,7 +98,9 @@ class JournalTest {
     void a_record_of_a_later_version_is_never_taken_for_absent() throws IOException {
         journal.write(record("a"), Durability.SYNCED);
         var text = Files.readString(fileOf("a"));
-        Files.writeString(fileOf("a"), text.replace("\"version\":1", "\"version\":99"));
+        Files.writeString(
+                fileOf("a"),
+                text.replace("\"version\":" + CapsuleRecord.VERSION, "\"version\":99"));
 
         assertThatThrownBy(() -> reopened().capsules())
                 .isInstanceOf(WrennException.class)
