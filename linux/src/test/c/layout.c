@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef PAGEMAP_SCAN // headers before Linux 6.7; text of include/uapi/linux/fs.h
@@ -115,6 +116,8 @@ int main(void) {
   CONSTANT(MS_BIND);
   CONSTANT(MS_REC);
   CONSTANT(MS_PRIVATE);
+  SIZE(timespec);
+  OFFSET(timespec, tv_nsec);
   SIZE(pollfd);
   OFFSET(pollfd, events);
   OFFSET(pollfd, revents);

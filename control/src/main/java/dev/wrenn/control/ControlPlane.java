@@ -16,6 +16,7 @@ import dev.wrenn.control.capsule.BuildCapsules;
 import dev.wrenn.control.capsule.CapsuleRoutes;
 import dev.wrenn.control.capsule.Capsules;
 import dev.wrenn.control.capsule.ControlConfig;
+import dev.wrenn.control.capsule.MetricsRoutes;
 import dev.wrenn.control.capsule.PortDoor;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
@@ -134,6 +135,7 @@ public final class ControlPlane implements Resource {
                         new DocumentRoutes().addTo(routes);
                         new UsageRoutes(usage, requests).addTo(routes);
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
+                        new MetricsRoutes(capsules, host, requests).addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
                         new BuildRoutes(builds, requests).addTo(routes);

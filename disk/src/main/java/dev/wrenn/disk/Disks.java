@@ -3,6 +3,7 @@ package dev.wrenn.disk;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.FileExtents;
 import dev.wrenn.linux.Reflink;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.Optional;
 
 /** Root disks as files of one volume. Thread-safe. */
 public final class Disks {
@@ -55,6 +57,21 @@ public final class Disks {
     public long allocatedBytes(Path disk) {
         var blocks = Command.of("stat", "--format=%b", disk.toString()).run().stdout().strip();
         return STAT_BLOCK_BYTES * Long.parseLong(blocks);
+    }
+
+    /**
+     * What a disk takes of the volume beside what it shares with the one that it is a clone of.
+     * Bytes that were written just now count when they have their place, some seconds later.
+     *
+     * @param origin must not change; without one, everything counts
+     */
+    public long bytesBeside(Path disk, Optional<Path> origin) {
+        var extents = FileExtents.asStored(disk);
+        if (extents.isEmpty()) {
+            return allocatedBytes(disk);
+        }
+        var shared = origin.flatMap(FileExtents::asStored).orElse(FileExtents.NONE);
+        return extents.get().bytesBeside(shared);
     }
 
     /**

@@ -15,8 +15,10 @@ import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
+import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
+import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.disk.DataVolume;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
@@ -27,6 +29,7 @@ import dev.wrenn.host.capsule.Templates;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
 import dev.wrenn.host.journal.Journal;
+import dev.wrenn.host.metrics.Meter;
 import dev.wrenn.network.NetworkConfig;
 import dev.wrenn.network.SlotPool;
 import dev.wrenn.pager.Pager;
@@ -40,10 +43,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.eclipse.jetty.client.HttpClient;
 
 /**
@@ -57,6 +62,7 @@ public final class Host implements HostAgent, Resource {
     private final Capsules capsules;
     private final VmmSelection selection;
     private final MachineRoom room;
+    private final Meter meter;
     private final UndoStack teardown;
 
     private Host(
@@ -64,11 +70,13 @@ public final class Host implements HostAgent, Resource {
             Capsules capsules,
             VmmSelection selection,
             MachineRoom room,
+            Meter meter,
             UndoStack teardown) {
         this.templates = templates;
         this.capsules = capsules;
         this.selection = selection;
         this.room = room;
+        this.meter = meter;
         this.teardown = teardown;
     }
 
@@ -133,8 +141,30 @@ public final class Host implements HostAgent, Resource {
             var templates = new Templates(machinery);
             var capsules = undo.hold(new Capsules(machinery, templates));
             slots.retainOnly(capsules.usedSlots());
-            return new Host(templates, capsules, selection, room, undo.handOver());
+            var meter =
+                    undo.hold(
+                            Meter.start(
+                                    folder.resolve("metrics"),
+                                    disks,
+                                    capsules::running,
+                                    InstantSource.system()));
+            forgetWithCapsules(meter, capsules);
+            return new Host(templates, capsules, selection, room, meter, undo.handOver());
         }
+    }
+
+    /** What a capsule used is kept for as long as there is the capsule. */
+    private static void forgetWithCapsules(Meter meter, Capsules capsules) {
+        var _ =
+                capsules.onChange(c -> {
+                    if (c.state() == HostState.DESTROYED) {
+                        meter.forget(c.capsule());
+                    }
+                });
+        meter.retainOnly(
+                capsules.inventory().stream()
+                        .map(HostCapsule::capsule)
+                        .collect(Collectors.toSet()));
     }
 
     /** Boots that shape of a template now, so that the first capsule of it need not wait. */
@@ -185,6 +215,12 @@ public final class Host implements HostAgent, Resource {
     @Override
     public String console(CapsuleId capsule) {
         return capsules.console(capsule);
+    }
+
+    @Override
+    public List<MetricPoint> metrics(CapsuleId capsule, Duration window) {
+        var known = capsules.describe(capsule);
+        return meter.read(known.capsule(), window);
     }
 
     @Override

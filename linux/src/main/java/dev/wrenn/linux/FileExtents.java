@@ -17,7 +17,8 @@ import java.util.TreeMap;
  * Where the bytes of a file lie on its file system (FIEMAP, Linux
  * Documentation/filesystems/fiemap.rst): tells holes, and what two files share after a reflink.
  *
- * <p>A picture of one instant: only of use for files that nobody writes. Immutable.
+ * <p>A picture of one instant: only of files that nobody writes does it say more than amounts.
+ * Immutable.
  */
 public final class FileExtents {
     static final StructLayout STRUCT_FIEMAP =
@@ -56,6 +57,9 @@ public final class FileExtents {
     private static final long LENGTH = offset(STRUCT_FIEMAP_EXTENT, "fe_length");
     private static final long FLAGS = offset(STRUCT_FIEMAP_EXTENT, "fe_flags");
 
+    /** Of a file without any byte. */
+    public static final FileExtents NONE = new FileExtents(new TreeMap<>());
+
     private final NavigableMap<Long, Extent> extents;
 
     /** Neighbouring bytes at one place. */
@@ -76,6 +80,18 @@ public final class FileExtents {
      * @throws LinuxException any other failure
      */
     public static Optional<FileExtents> of(Path file) {
+        return read(file, FIEMAP_FLAG_SYNC);
+    }
+
+    /**
+     * The same without writing anything back: bytes that are only in memory have a place if they
+     * had one before.
+     */
+    public static Optional<FileExtents> asStored(Path file) {
+        return read(file, 0);
+    }
+
+    private static Optional<FileExtents> read(Path file, int mode) {
         try (var fd = Fd.open(file, Fd.O_RDONLY);
                 var arena = Arena.ofConfined()) {
             var state = Libc.state(arena);
@@ -87,7 +103,7 @@ public final class FileExtents {
             while (true) {
                 argument.set(JAVA_LONG, 0, start);
                 argument.set(JAVA_LONG, offset(STRUCT_FIEMAP, "fm_length"), -1L);
-                argument.set(JAVA_INT, offset(STRUCT_FIEMAP, "fm_flags"), FIEMAP_FLAG_SYNC);
+                argument.set(JAVA_INT, offset(STRUCT_FIEMAP, "fm_flags"), mode);
                 argument.set(JAVA_INT, offset(STRUCT_FIEMAP, "fm_extent_count"), BATCH);
                 int result = ioctl(state, fd, argument);
                 if (result != 0) {
@@ -162,13 +178,36 @@ public final class FileExtents {
             }
             var a = mine.get();
             var b = theirs.orElseThrow();
-            boolean isSamePlace = a.place() - a.start() == b.place() - b.start();
-            if (a.isVague() || b.isVague() || !isSamePlace) {
+            if (!isSamePlace(a, b)) {
                 return false;
             }
             at = Math.min(a.end(), b.end());
         }
         return true;
+    }
+
+    /** How many bytes have a place that the other file does not have them at. */
+    public long bytesBeside(FileExtents other) {
+        long beside = 0;
+        for (var extent : extents.values()) {
+            for (long at = extent.start(); at < extent.end(); ) {
+                var theirs = other.at(at);
+                long from = at;
+                at =
+                        Math.min(
+                                extent.end(),
+                                theirs.map(Extent::end)
+                                        .orElseGet(() -> other.nextStart(from, extent.end())));
+                if (theirs.filter(t -> isSamePlace(extent, t)).isEmpty()) {
+                    beside += at - from;
+                }
+            }
+        }
+        return beside;
+    }
+
+    private static boolean isSamePlace(Extent a, Extent b) {
+        return !a.isVague() && !b.isVague() && a.place() - a.start() == b.place() - b.start();
     }
 
     private long behindHole(long at, long limit) {

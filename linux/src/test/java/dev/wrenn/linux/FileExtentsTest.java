@@ -52,6 +52,26 @@ final class FileExtentsTest {
             assertThat(after.isSharedWith(before, 10 * MIB, 10 * MIB + 4096)).isFalse();
             assertThat(before.isSharedWith(after, 10 * MIB, 10 * MIB + 4096)).isFalse();
             assertThat(after.isSharedWith(before, 11 * MIB, 16 * MIB)).isTrue();
+            assertThat(after.bytesBeside(before)).isEqualTo(2 * 4096);
+            assertThat(before.bytesBeside(before)).isZero();
+        });
+    }
+
+    @Test
+    void bytes_that_are_not_written_back_yet_count_and_stay_where_they_are() throws IOException {
+        withVolume(volume -> {
+            var original = volume.resolve("original");
+            Files.write(original, new byte[4 * MIB]);
+            var clone = volume.resolve("clone");
+            assertThat(Reflink.clone(original, clone)).isTrue();
+            var before = FileExtents.of(original).orElseThrow();
+            try (var file = new RandomAccessFile(clone.toFile(), "rw")) {
+                file.seek(5 * MIB);
+                file.write(new byte[MIB]);
+
+                assertThat(FileExtents.asStored(clone).orElseThrow().bytesBeside(before))
+                        .isEqualTo(MIB);
+            }
         });
     }
 

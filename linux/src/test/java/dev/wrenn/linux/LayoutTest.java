@@ -25,6 +25,7 @@ class LayoutTest {
                     Map.entry("pm_scan_arg", Pagemap.STRUCT_PM_SCAN_ARG),
                     Map.entry("page_region", Pagemap.STRUCT_PAGE_REGION),
                     Map.entry("pollfd", Poll.STRUCT_POLLFD),
+                    Map.entry("timespec", ProcessUsage.STRUCT_TIMESPEC),
                     Map.entry("fiemap", FileExtents.STRUCT_FIEMAP),
                     Map.entry("fiemap_extent", FileExtents.STRUCT_FIEMAP_EXTENT),
                     Map.entry("msghdr", UnixSocket.STRUCT_MSGHDR));

@@ -15,6 +15,8 @@ import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.MetricPoint;
+import dev.wrenn.contract.host.MetricTier;
 import dev.wrenn.testkit.Eventually;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
@@ -112,6 +114,44 @@ public abstract class HostContract {
         assertRefused(Kind.CONFLICT, () -> host().create(order));
 
         host().ping(order.capsule());
+    }
+
+    @Test
+    void what_a_capsule_used_is_kept_over_pause_and_resume_and_goes_with_it() {
+        var capsule = running();
+        var window = Duration.ofMinutes(10);
+        Eventually.within(
+                LIMIT, "it is measured", () -> !host().metrics(capsule, window).isEmpty());
+        host().pause(capsule);
+
+        var before = host().metrics(capsule, window);
+        assertThat(before).isNotEmpty().isEqualTo(host().metrics(capsule, window));
+        assertThat(before)
+                .allSatisfy(p -> {
+                    assertThat(p.cpuPercent()).isBetween(0.0, 100.0);
+                    assertThat(p.memoryBytes()).isPositive();
+                    assertThat(p.diskBytes()).isNotNegative();
+                })
+                .isSortedAccordingTo(java.util.Comparator.comparing(MetricPoint::at));
+
+        host().resume(capsule);
+        Eventually.within(
+                LIMIT,
+                "it is measured on",
+                () -> host().metrics(capsule, window).size() > before.size());
+        assertThat(host().metrics(capsule, window)).containsAll(before);
+        for (var tier : MetricTier.values()) {
+            assertThat(host().metrics(capsule, tier.kept())).as("%s", tier).isNotEmpty();
+        }
+
+        host().destroy(capsule);
+        assertRefused(Kind.ABSENT, () -> host().metrics(capsule, window));
+    }
+
+    @Test
+    void a_capsule_that_the_host_does_not_hold_has_no_metrics() {
+        assertRefused(
+                Kind.ABSENT, () -> host().metrics(CapsuleId.random(), Duration.ofMinutes(10)));
     }
 
     @Test

@@ -12,12 +12,14 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostCheckpoint;
 import dev.wrenn.contract.host.HostCheckpoint.Cause;
 import dev.wrenn.contract.host.HostState;
+import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.contract.host.Retention;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -60,6 +62,7 @@ final class SimCapsule {
     private volatile String reason = "";
     private volatile Instant startedAt = Instant.EPOCH;
     private volatile Instant lastActiveAt;
+    private final SimMetrics metrics = new SimMetrics();
 
     /** What a capsule has around it. */
     record Machine(
@@ -347,6 +350,10 @@ final class SimCapsule {
                 reason);
     }
 
+    List<MetricPoint> metrics(Duration window) {
+        return metrics.read(window, clock.instant());
+    }
+
     HostState state() {
         return state;
     }
@@ -386,6 +393,11 @@ final class SimCapsule {
     }
 
     private void become(HostState next, String why) {
+        if (next == HostState.RUNNING) {
+            metrics.begin(clock.instant());
+        } else {
+            metrics.end(clock.instant());
+        }
         reason = why;
         state = next;
         generation.incrementAndGet();

@@ -18,6 +18,7 @@ import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
+import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.contract.host.ProcessDefaults;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -208,6 +209,11 @@ public final class SimHost implements HostAgent, Resource {
     @Override
     public String console(CapsuleId capsule) {
         return require(capsule).console();
+    }
+
+    @Override
+    public List<MetricPoint> metrics(CapsuleId capsule, Duration window) {
+        return require(capsule).metrics(window);
     }
 
     @Override

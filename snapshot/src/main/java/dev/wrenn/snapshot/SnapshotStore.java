@@ -225,6 +225,11 @@ public final class SnapshotStore {
         });
     }
 
+    /** Where the root disk of a snapshot is, or was; unchecked, so only to compare places with. */
+    public Path diskOf(SnapshotId id) {
+        return folder(id).resolve(SnapshotFiles.DISK);
+    }
+
     /** Bytes that the snapshot's own files and the layers it names occupy. */
     public long allocatedBytes(SnapshotId id) {
         var manifest = manifest(id);

@@ -4,6 +4,7 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.guest.GuestPorts;
 import dev.wrenn.contract.guest.GuestSession;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -52,6 +53,13 @@ public interface HostAgent {
      * by the guest, so not to be trusted.
      */
     String console(CapsuleId capsule);
+
+    /**
+     * What a capsule used during the last time of that length, in order, as finely as the host
+     * keeps it for so long: see {@link MetricTier}. While it does not run nothing is added, and
+     * what was measured before stays; also when the host agent is ended and started again.
+     */
+    List<MetricPoint> metrics(CapsuleId capsule, Duration window);
 
     /** What the host knows of a capsule. */
     HostCapsule describe(CapsuleId capsule);

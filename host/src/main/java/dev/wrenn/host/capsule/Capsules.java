@@ -15,6 +15,7 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.host.journal.CapsuleRecord;
+import dev.wrenn.host.metrics.MeasuredRun;
 import dev.wrenn.snapshot.SnapshotId;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -27,6 +28,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -238,6 +240,25 @@ public final class Capsules implements Resource {
                 }
             }
         }
+    }
+
+    /** What runs now, to be measured. */
+    public List<MeasuredRun> running() {
+        return drivers.values().stream()
+                .flatMap(d ->
+                        d.state() instanceof CapsuleState.Running(var run)
+                                ? Stream.of(measured(d.record(), run))
+                                : Stream.empty())
+                .toList();
+    }
+
+    private MeasuredRun measured(CapsuleRecord record, RunningCapsule run) {
+        return new MeasuredRun(
+                new CapsuleId(record.capsule()),
+                run.vm().process(),
+                record.vcpus(),
+                run.disk(),
+                () -> templates.diskOf(record.template(), record.vcpus(), record.memoryMb()));
     }
 
     /** Whether any VM still runs. */

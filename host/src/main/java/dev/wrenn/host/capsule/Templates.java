@@ -13,10 +13,12 @@ import dev.wrenn.host.oci.ImageRegistry;
 import dev.wrenn.host.oci.PulledImage;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotId;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -197,6 +199,25 @@ public final class Templates {
             named.add(diskOf(record).getFileName().toString());
         }
         return named;
+    }
+
+    /**
+     * The disk that capsules of that shape start with: the one that the shape's boot left, else the
+     * one that it was booted from. Empty if the template is gone.
+     */
+    Optional<Path> diskOf(String template, int vcpus, int memoryMb) {
+        return machinery
+                .journal()
+                .template(template)
+                .map(record ->
+                        Optional.ofNullable(
+                                        record.holdsMemory()
+                                                ? record.snapshot()
+                                                : record.shapes()
+                                                        .get(shapeKey(record, vcpus, memoryMb)))
+                                .map(s -> machinery.store().diskOf(new SnapshotId(s)))
+                                .orElseGet(() -> diskOf(record)))
+                .filter(Files::exists);
     }
 
     private Path diskOf(TemplateRecord record) {
