@@ -2,42 +2,56 @@
 # Firecracker's tests. Where KVM does not work, they run in a Linux under QEMU whose emulated
 # processor has AMD's virtualization, so that Firecracker finds a real /dev/kvm. Sourced by ../wrenn.
 
-rig_packages=iproute2,kmod,procps,mount,nftables
-rig_modules=java.base,java.logging,java.management,java.naming,java.xml,jdk.management,jdk.unsupported
+rig_packages=iproute2,procps,mount,nftables
+rig_modules=java.base,java.logging,java.management,java.naming,java.net.http,java.security.jgss,java.sql
+rig_modules+=,java.xml,jdk.management,jdk.unsupported,jdk.zipfs
 
 # An emulated processor in an emulated processor is about that much slower than TCG alone.
 rig_slowness=6
-rig_limit_seconds=${WRENN_RIG_LIMIT:-3000}
+rig_limit_seconds=${WRENN_RIG_LIMIT:-5400}
 
-# Compiles the tests of the VMM drivers and writes their class path.
+# The driver itself, then the host agent and the guest agent on it.
+firecracker_tests=(dev.wrenn.vmm.FirecrackerVmTest dev.wrenn.host.CapsuleLifeVmTest
+    dev.wrenn.host.StepFailureVmTest dev.wrenn.host.LossVmTest dev.wrenn.host.HostKillVmTest)
+
+# Compiles the tests of drivers and host agent and writes their class path.
 compile_rig_tests() {
+    local part parts=""
     rm -f "$build_dir/rig/class-path"
-    maven -q -pl vmm -am test-compile dependency:build-classpath \
-        -Dmdep.outputFile="$build_dir/rig/class-path" -Dmdep.includeScope=test
+    maven -q -pl host -am test-compile dependency:build-classpath \
+        -Dmdep.outputFile="$build_dir/rig/class-path" -Dmdep.includeScope=test || return 1
+    for part in host/target/test-classes host/target/classes vmm/target/test-classes; do
+        [ -d "$root/$part" ] || return 1
+        parts+=$root/$part:
+    done
+    printf '%s%s' "$parts" "$(cat "$build_dir/rig/class-path")" >"$build_dir/rig/class-path.new"
+    mv "$build_dir/rig/class-path.new" "$build_dir/rig/class-path"
 }
 
 # The system of the rig: Debian, a Java runtime. Kept, because nothing in it is ours.
 build_rig_system() {
     local tree
     tree=$(mktemp -d)
-    mmdebstrap --quiet --variant=minbase --include="$rig_packages" bookworm "$tree/root"
+    mmdebstrap --quiet --variant=minbase --include="$rig_packages" bookworm "$tree/root" || return 1
     mkdir -p "$tree/root/rig" "$tree/root/opt"
     "$JAVA_HOME/bin/jlink" --add-modules "$rig_modules" --strip-java-debug-attributes \
-        --no-header-files --no-man-pages --output "$tree/root/opt/java"
+        --no-header-files --no-man-pages --generate-cds-archive --output "$tree/root/opt/java" || return 1
     truncate -s 1G "$1.new"
-    mke2fs -q -F -t ext4 -O ^has_journal -d "$tree/root" "$1.new"
+    mke2fs -q -F -t ext4 -O ^has_journal -d "$tree/root" "$1.new" || return 1
     mv "$1.new" "$1"
     rm -rf "$tree"
 }
 
-# What is tested: class path, Firecracker, kernels, and the script that the rig runs.
+# What is tested: class path, Firecracker, kernels, guest, and the script that the rig runs.
 build_rig_load() {
     local tree=$build_dir/rig/load part entry index=0 class_path=""
     rm -rf "$tree" "$build_dir/rig/images"
     mkdir -p "$tree"
-    "$JAVA_HOME/bin/java" -cp "$(cat "$build_dir/rig/class-path")" dev.wrenn.vmm.RigImages \
-        "$build_dir/rig/images"
+    rig_java dev.wrenn.vmm.RigImages "$build_dir/rig/images" || return 1
+    rig_java dev.wrenn.host.RigGuest "$rig_cache" "$guest_dist/wrenn-guest-agent" "$tree/images" ||
+        return 1
     cp -r "$build_dir/rig/images/guest" "$tree/guest"
+    cp "$guest_dist"/* "$tree/guest"
     cp -L "$FIRECRACKER_BIN" "$tree/firecracker"
     cp -L "$(dirname "$FIRECRACKER_BIN")/jailer" "$tree/jailer"
     while IFS= read -r -d : entry; do
@@ -48,51 +62,68 @@ build_rig_load() {
         esac
     done < <(tr -d '\n' <"$build_dir/rig/class-path" && printf ':')
     cat >"$tree/run" <<END
-export FIRECRACKER_BIN=/rig/firecracker WRENN_TEST_GUEST=/rig/guest WRENN_TEST_SLOWNESS=$rig_slowness
+export FIRECRACKER_BIN=/rig/firecracker WRENN_TEST_VMM=Firecracker WRENN_TEST_GUEST=/rig/guest
+export WRENN_GUEST_DIR=/rig/guest WRENN_TEST_CACHE=/tmp/cache
+export WRENN_TEST_SLOWNESS=$rig_slowness WRENN_TEST_RETRIES=1
 ip link set lo up
-exec /opt/java/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx384m \
-    --enable-native-access=ALL-UNNAMED -cp "${class_path#:}" dev.wrenn.testkit.TestRun $*
+mkdir /tmp/cache
+cp --archive --sparse=always /rig/images /tmp/cache/images
+exec /opt/java/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx384m \\
+    --enable-native-access=ALL-UNNAMED -cp "${class_path#:}" \\
+    dev.wrenn.testkit.TestRun "\$(sed -n 's/.*rig.test=\\([^ ]*\\).*/\\1/p' /proc/cmdline)"
 END
-    truncate -s 512M "$build_dir/rig/load.ext4"
-    mke2fs -q -F -t ext4 -O ^has_journal -d "$tree" "$build_dir/rig/load.ext4"
+    rm -f "$build_dir/rig/load.ext4"
+    truncate -s 2G "$build_dir/rig/load.ext4"
+    mke2fs -q -F -t ext4 -O ^has_journal -d "$tree" "$build_dir/rig/load.ext4" || return 1
+    rm -rf "$tree"
 }
 
-# One run of the rig, ended in every case; its serial log goes to standard output.
+rig_java() {
+    "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -cp "$(cat "$build_dir/rig/class-path")" "$@"
+}
+
+# One run of the rig for one class or method, ended in every case; its serial log goes to standard
+# output. Its own disk is new each time and takes what is written to it.
 boot_rig() {
+    local disk=$build_dir/rig/disk.xfs
+    rm -f "$disk"
+    truncate -s 12G "$disk"
+    mkfs.xfs -q -m reflink=1 "$disk"
     timeout --kill-after=10 "$rig_limit_seconds" \
         qemu-system-x86_64 -M q35 -accel tcg,thread=multi,tb-size=512 -cpu EPYC -smp 2 -m 1472 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -drive "if=virtio,format=raw,readonly=on,file=$1" \
         -drive "if=virtio,format=raw,readonly=on,file=$build_dir/rig/load.ext4" \
+        -drive "if=virtio,format=raw,cache=unsafe,discard=unmap,file=$disk" \
         -kernel "$build_dir/rig/images/rig/vmlinuz" -initrd "$build_dir/rig/images/rig/initrd" \
-        -append "console=ttyS0 panic=-1 quiet" </dev/null |
+        -append "console=ttyS0 panic=-1 quiet rig.test=$2" </dev/null |
         sed -u 's/\r$//'
+    rm -f "$disk"
 }
 
-rig_log() { printf '%s' "$build_dir/log/$(slug "Testing the Firecracker driver").log"; }
-
-# The tests in the rig; once again if the rig itself did not come up.
+# The tests in the rig, each class in one of its own; once again if the rig itself did not come up.
 test_in_rig() {
-    local system=$1 attempt
-    for attempt in 1 2; do
-        boot_rig "$system"
-        if grep -qE '^(ok|FAILED|SKIPPED) ' "$(rig_log)"; then break; fi
-        printf 'The rig did not come to its tests (attempt %s).\n' "$attempt"
+    local system=$1 log=$build_dir/rig/log test attempt failed=0
+    shift
+    for test in "$@"; do
+        for attempt in 1 2; do
+            printf '== %s\n' "$test"
+            boot_rig "$system" "$test" | tee "$log"
+            if grep -qE '^(ok|FAILED|SKIPPED) ' "$log"; then break; fi
+            printf 'The rig did not come to its tests (attempt %s).\n' "$attempt"
+        done
+        if ! grep -q '^rig: ended with 0$' "$log"; then failed=1; fi
     done
-    grep -q '^rig: ended with 0$' "$(rig_log)"
+    return $failed
 }
 
 test_natively() {
-    WRENN_TEST_CACHE=${WRENN_TEST_CACHE:-/var/cache/wrenn-test} "$JAVA_HOME/bin/java" \
-        --enable-native-access=ALL-UNNAMED -cp "$(cat "$build_dir/rig/class-path")" \
-        dev.wrenn.testkit.TestRun "$@"
+    WRENN_TEST_VMM=Firecracker WRENN_TEST_CACHE=$rig_cache WRENN_GUEST_DIR=$guest_dist \
+        rig_java dev.wrenn.testkit.TestRun "$@"
 }
 
 # A guest of a few instructions tells whether KVM works; that /dev/kvm exists says nothing.
-kvm_works() {
-    "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED \
-        -cp "$(cat "$build_dir/rig/class-path")" dev.wrenn.vmm.NativeKvm "$FIRECRACKER_BIN"
-}
+kvm_works() { rig_java dev.wrenn.vmm.NativeKvm "$FIRECRACKER_BIN"; }
 
 run_firecracker_tests() {
     if [ -z "${FIRECRACKER_BIN:-}" ]; then
@@ -105,33 +136,29 @@ run_firecracker_tests() {
     [ -x "$(dirname "$FIRECRACKER_BIN")/jailer" ] ||
         die "There is no jailer beside $FIRECRACKER_BIN; a release of Firecracker has both."
     mkdir -p "$build_dir/rig"
+    rig_cache=${WRENN_TEST_CACHE:-/var/cache/wrenn-test}
+    need_runtime
+    need gcc gcc
+    install_missing
+    build_guest
     step "Compiling the tests" compile_rig_tests || die "The tests do not compile."
-    local tests=("${@:-dev.wrenn.vmm.FirecrackerVmTest}")
+    local tests=("$@")
+    if [ $# -eq 0 ]; then tests=("${firecracker_tests[@]}"); fi
     if kvm_works; then
-        run_tests_of "Testing the Firecracker driver" test_natively "${tests[@]}"
+        run_tests_of "Testing on Firecracker" test_natively "${tests[@]}"
     else
-        need_rig
         local system
-        system=${WRENN_TEST_CACHE:-/var/cache/wrenn-test}/rig
-        mkdir -p "$system"
-        system+=/$(printf '%s' "$rig_packages$rig_modules$(cat "$JAVA_HOME/release")" |
+        mkdir -p "$rig_cache/rig"
+        system=$rig_cache/rig/$(printf '%s' "$rig_packages$rig_modules$(cat "$JAVA_HOME/release")" |
             sha256sum | cut -c1-16).ext4
         if [ ! -e "$system" ]; then
             step "Building the system of the rig" build_rig_system "$system" ||
                 die "The system of the rig cannot be built."
         fi
-        step "Building the load of the rig" build_rig_load "${tests[@]}" ||
+        step "Building the load of the rig" build_rig_load ||
             die "The load of the rig cannot be built."
-        run_tests_of "Testing the Firecracker driver" test_in_rig "$system"
+        run_tests_of "Testing on Firecracker" test_in_rig "$system" "${tests[@]}"
     fi
     end_with_failures
-    say "All tests of the Firecracker driver passed."
-}
-
-need_rig() {
-    need mmdebstrap mmdebstrap
-    need e2fsprogs mke2fs
-    need qemu-system-x86 qemu-system-x86_64
-    need gcc gcc
-    install_missing
+    say "All tests on Firecracker passed."
 }

@@ -126,7 +126,9 @@ public final class Command {
         } catch (IOException e) {
             throw new CommandFailed(arguments, e);
         }
-        try (var forks = new Forks()) {
+        // The program is ended before its output is waited for: it may never end by itself.
+        try (var forks = new Forks();
+                Resource _ = () -> end(process)) {
             var stdout = forks.start("stdout", () -> drain(process.getInputStream()));
             var stderr = forks.start("stderr", () -> drain(process.getErrorStream()));
             try (var stdin = process.getOutputStream()) {
@@ -144,10 +146,12 @@ public final class Command {
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
             throw new CommandFailed(arguments, limit);
-        } finally {
-            process.descendants().forEach(ProcessHandle::destroyForcibly);
-            process.destroyForcibly();
         }
+    }
+
+    private static void end(Process process) {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly();
     }
 
     private String drain(InputStream stream) throws IOException {

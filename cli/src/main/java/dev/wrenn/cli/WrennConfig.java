@@ -126,9 +126,11 @@ record WrennConfig(
         var bootLimit = source.duration("host.boot-limit", usual.bootLimit());
         var pauseLimit = source.duration("host.pause-limit", usual.pauseLimit());
         var noLimit = new ByteSize(0);
-        var diskRate = source.size("host.disk-rate", noLimit);
-        int diskOperations = source.count("host.disk-operations", 0);
-        var networkRate = source.size("host.network-rate", noLimit);
+        var devices = usual.deviceLimits();
+        var diskRate = source.size("host.disk-rate", devices.diskBytes().orElse(noLimit));
+        int diskOperations =
+                source.count("host.disk-operations", (int) devices.diskOperations().orElse(0));
+        var networkRate = source.size("host.network-rate", devices.networkBytes().orElse(noLimit));
         var privateRegistries =
                 Stream.of(source.text("host.private-registries", "", true).split(",", -1))
                         .map(String::strip)

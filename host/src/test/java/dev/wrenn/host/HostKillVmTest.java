@@ -12,6 +12,7 @@ import dev.wrenn.host.capsule.PauseStep;
 import dev.wrenn.host.capsule.ResumeStep;
 import dev.wrenn.testkit.HostInventory;
 import dev.wrenn.testkit.HostView;
+import dev.wrenn.testkit.Slowness;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -276,20 +277,28 @@ class HostKillVmTest {
     /** Processes, mounts, network and /run. */
     private static void loseWhatARebootLoses() {
         var prefix = Host.prefixOf(folder);
-        ProcessHandle.allProcesses()
-                .filter(p -> HostLab.commandLine(p).contains(runs() + "/"))
+        for (var namespace : HostLab.names(Path.of("/run/netns"))) {
+            if (namespace.startsWith(prefix + "-")) {
+                endAllIn(namespace);
+                Command.of("ip", "netns", "del", namespace).run();
+            }
+        }
+        Command.of("umount", folder.resolve("volume").toString()).tryRun(); // if it was mounted
+        Command.of("nft", "delete", "table", "inet", prefix + "_slots").tryRun();
+        Command.of("rm", "-rf", "/run/wrenn/" + prefix).run();
+    }
+
+    /** VMMs run in the network namespaces of their slots. */
+    private static void endAllIn(String namespace) {
+        Command.of("ip", "netns", "pids", namespace)
+                .run()
+                .stdout()
+                .lines()
+                .flatMap(pid -> ProcessHandle.of(Long.parseLong(pid.strip())).stream())
                 .forEach(p -> {
                     p.destroyForcibly();
                     p.onExit().join();
                 });
-        Command.of("umount", folder.resolve("volume").toString()).run();
-        for (var namespace : HostLab.names(Path.of("/run/netns"))) {
-            if (namespace.startsWith(prefix + "-")) {
-                Command.of("ip", "netns", "del", namespace).run();
-            }
-        }
-        Command.of("nft", "delete", "table", "inet", prefix + "_slots").tryRun();
-        Command.of("rm", "-rf", "/run/wrenn/" + prefix).run();
     }
 
     @Test
@@ -316,7 +325,8 @@ class HostKillVmTest {
                 child.tell("pause " + capsule);
                 child.tell("resume " + capsule);
             }
-            LockSupport.parkNanos(Duration.ofMillis(200 + random.nextInt(2500)).toNanos());
+            LockSupport.parkNanos(
+                    Slowness.scaled(Duration.ofMillis(200 + random.nextInt(2500))).toNanos());
             child.kill();
             for (var answer = child.read(); answer.isPresent(); answer = child.read()) {
                 promised.add(answer.get());

@@ -1,5 +1,7 @@
 package dev.wrenn.host;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Progress;
@@ -21,6 +23,7 @@ import dev.wrenn.testkit.Eventually;
 import dev.wrenn.testkit.HostInventory;
 import dev.wrenn.testkit.HostInventory.Part;
 import dev.wrenn.testkit.HostView;
+import dev.wrenn.testkit.Slowness;
 import dev.wrenn.vmm.DeviceLimits;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -48,7 +51,7 @@ import java.util.stream.Stream;
 final class HostLab implements AutoCloseable {
     static final int MEMORY_MB = 192;
     static final Duration SOON = Duration.ofSeconds(30);
-    static final Duration START_LIMIT = Duration.ofSeconds(20);
+    static final Duration START_LIMIT = Slowness.scaled(Duration.ofSeconds(20));
 
     /** Between a capsule's end and its traces being gone: slots are torn down in the background. */
     private static final Duration CLEAN_UP = Duration.ofSeconds(30);
@@ -68,6 +71,13 @@ final class HostLab implements AutoCloseable {
         this.config = config;
         this.isFolderOurs = isFolderOurs;
         this.host = Host.open(config, Progress.silent(), faults);
+        demandVmm();
+    }
+
+    /** Tests that are to be run with one VMM must not pass with another one. */
+    private void demandVmm() {
+        Optional.ofNullable(System.getenv("WRENN_TEST_VMM"))
+                .ifPresent(wanted -> assertThat(host.describe().vmm()).startsWith(wanted));
     }
 
     /** On a new folder, which is gone when the lab is closed. */
@@ -109,8 +119,8 @@ final class HostLab implements AutoCloseable {
                 2,
                 12,
                 START_LIMIT,
-                Duration.ofSeconds(120),
-                Duration.ofSeconds(60),
+                Slowness.scaled(Duration.ofSeconds(120)),
+                Slowness.scaled(Duration.ofSeconds(60)),
                 DeviceLimits.NONE,
                 Set.of(),
                 Capacity.DEFAULTS,
@@ -206,8 +216,18 @@ final class HostLab implements AutoCloseable {
     }
 
     private static boolean isVmmOf(CapsuleId capsule, ProcessHandle process) {
-        var words = commandLine(process);
-        return words.contains("qemu-system") && words.contains(capsule.text());
+        return commandLine(process).contains(capsule.text()) && isInASlot(process);
+    }
+
+    /** Whatever the VMM is, it runs in the network namespace of its slot. */
+    private static boolean isInASlot(ProcessHandle process) {
+        var own = Path.of("/proc/self/ns/net");
+        var its = Path.of("/proc/" + process.pid() + "/ns/net");
+        try {
+            return !Files.readSymbolicLink(its).equals(Files.readSymbolicLink(own));
+        } catch (IOException _) {
+            return false; // it has ended
+        }
     }
 
     /** Empty if it has ended. */

@@ -1,15 +1,19 @@
 package dev.wrenn.host;
 
+import dev.wrenn.testkit.Slowness;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** The other side of {@link KillableHost}. */
 final class KillableHostProcess implements AutoCloseable {
+    private static final Duration END_LIMIT = Slowness.scaled(Duration.ofSeconds(60));
+
     private final Process process;
     private final BufferedReader answers;
 
@@ -85,7 +89,7 @@ final class KillableHostProcess implements AutoCloseable {
 
     void awaitEnd() {
         try {
-            if (!process.waitFor(60, TimeUnit.SECONDS)) {
+            if (!process.waitFor(END_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
                 throw new AssertionError("the host agent does not end");
             }
         } catch (InterruptedException e) {

@@ -71,12 +71,12 @@ class LossVmTest {
     }
 
     @Test
-    void a_guest_that_powers_off_is_reported_as_such() {
+    void a_guest_that_ends_its_machine_is_reported_as_such() {
         var capsule = lab.pausedCapsule();
         lab.host().resume(capsule);
 
         try (var session = lab.host().guest(capsule)) {
-            session.start(ProcessStart.of("/bin/sh", List.of("-c", "echo o > /proc/sysrq-trigger")))
+            session.start(ProcessStart.of("/bin/sh", List.of("-c", "echo b > /proc/sysrq-trigger")))
                     .close();
         }
 

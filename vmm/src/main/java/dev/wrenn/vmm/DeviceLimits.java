@@ -19,6 +19,13 @@ public record DeviceLimits(
     public static final DeviceLimits NONE =
             new DeviceLimits(Optional.empty(), OptionalLong.empty(), Optional.empty());
 
+    /** More than most programs ask for, less than would take a fast disk or link from others. */
+    public static final DeviceLimits USUAL =
+            new DeviceLimits(
+                    Optional.of(ByteSize.mib(512)),
+                    OptionalLong.of(32_768),
+                    Optional.of(ByteSize.mib(256)));
+
     /** Refuses a limit that would stop a device. */
     public DeviceLimits {
         if (diskBytes.filter(size -> size.bytes() < 1).isPresent()

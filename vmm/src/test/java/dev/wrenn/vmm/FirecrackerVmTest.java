@@ -27,9 +27,9 @@ final class FirecrackerVmTest extends VmmContract {
     }
 
     @Override
-    Vmm open() {
+    Vmm open(DeviceLimits limits) {
         var jailer = binary().resolveSibling("jailer");
-        return Firecracker.open(new FirecrackerConfig(binary(), jailer, true, DeviceLimits.NONE));
+        return Firecracker.open(new FirecrackerConfig(binary(), jailer, true, limits));
     }
 
     @Override

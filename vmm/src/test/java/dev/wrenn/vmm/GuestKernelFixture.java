@@ -43,7 +43,8 @@ record GuestKernelFixture(Path kernel, Path initrd) {
      * The same with another program and other modules.
      *
      * @param source of the program, a resource beside this class
-     * @param modules paths within the kernel's modules, without suffix
+     * @param modules paths within the kernel's modules, without suffix, each after those that it
+     *     needs
      */
     static GuestKernelFixture prepare(Path folder, String source, List<String> modules) {
         try {
@@ -67,10 +68,14 @@ record GuestKernelFixture(Path kernel, Path initrd) {
             var archive = new Cpio();
             archive.add("init", 0100755, Files.readAllBytes(init));
             archive.add("modules", 040755, new byte[0]);
+            var order = new StringBuilder();
             for (var module : modules) {
                 var file = tree.resolve("lib/modules/" + version + "/kernel/" + module + ".ko");
                 archive.add("modules/" + file.getFileName(), 0100644, Files.readAllBytes(file));
+                order.append(file.getFileName()).append('\n');
             }
+            archive.add(
+                    "modules/order", 0100644, order.toString().getBytes(StandardCharsets.US_ASCII));
             var initrd = Files.write(folder.resolve("initrd"), archive.end());
             return new GuestKernelFixture(tree.resolve("boot/vmlinuz-" + version), initrd);
         } catch (IOException e) {

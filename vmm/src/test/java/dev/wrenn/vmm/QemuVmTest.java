@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 @Tag("vm")
 final class QemuVmTest extends VmmContract {
     @Override
-    Vmm open() {
+    Vmm open(DeviceLimits limits) {
         var programs = GuestPrograms.folder();
         var binary = Path.of("/usr/bin/qemu-system-x86_64");
         return Qemu.open(
@@ -28,7 +28,8 @@ final class QemuVmTest extends VmmContract {
                         Qemu.probe(binary).accelerator(),
                         binary,
                         programs.resolve("libwrenn_uffd_shim.so"),
-                        programs.resolve("wrenn-tsc")));
+                        programs.resolve("wrenn-tsc"),
+                        limits));
     }
 
     @Override

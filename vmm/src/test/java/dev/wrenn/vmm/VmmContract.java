@@ -3,11 +3,13 @@ package dev.wrenn.vmm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Command;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.DeadlinePassed;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.testkit.Eventually;
@@ -17,6 +19,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.DisplayNameGeneration;
@@ -311,6 +315,26 @@ abstract class VmmContract extends VmmScenario {
         assertThat(ends.peek().cause()).isEqualTo(VmEnd.Cause.GUEST);
         assertThat(ends.peek().lastOutput()).contains("tick 3");
         assertThat(vm.isAlive()).isFalse();
+    }
+
+    @Test
+    void a_guest_writes_no_faster_than_its_disk_may_be_and_is_saved_meanwhile() {
+        var limits =
+                new DeviceLimits(
+                        Optional.of(ByteSize.mib(1)), OptionalLong.empty(), Optional.empty());
+        var limited = lab.hold(open(limits));
+        lab.announced(limited);
+        var vm = lab.hold(limited.boot(lab.spec, lab.source("test.write"), VmLab.soon()));
+        VmLab.awaitTick(vm, 2);
+        int before = VmLab.lastTick(vm.console(VmLab.soon()));
+
+        var watch = Stopwatch.start();
+        VmLab.awaitTick(vm, before + 4); // each is a MiB
+        assertThat(watch.elapsed()).isGreaterThan(Duration.ofSeconds(2));
+
+        vm.freeze(VmLab.soon());
+        vm.saveState(folder.resolve("state"), VmLab.soon());
+        assertThat(folder.resolve("state")).isNotEmptyFile();
     }
 
     @Test

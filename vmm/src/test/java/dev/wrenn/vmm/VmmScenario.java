@@ -24,7 +24,7 @@ abstract class VmmScenario {
     Vmm vmm;
 
     /** The driver under test. */
-    abstract Vmm open();
+    abstract Vmm open(DeviceLimits limits);
 
     /** Demands that the VMM finds nothing in its root folder that it could use against others. */
     abstract void assertRootHoldsNothing(Path root) throws IOException;
@@ -32,7 +32,7 @@ abstract class VmmScenario {
     @BeforeEach
     void build() {
         lab = new VmLab(folder);
-        vmm = lab.hold(open());
+        vmm = lab.hold(open(DeviceLimits.NONE));
     }
 
     @AfterEach

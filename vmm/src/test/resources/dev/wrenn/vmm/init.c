@@ -2,7 +2,8 @@
  * console. Kernel arguments: test.end=poweroff|reboot|panic ends it after three ticks;
  * test.flood makes it print without end; test.fill=MIB fills memory with a pattern that it checks
  * at every tick; test.churn rewrites or zeroes a part of that memory at every tick;
- * test.spread writes each tick's block one MiB further into the disk.
+ * test.spread writes each tick's block one MiB further into the disk; test.write makes a tick of
+ * each MiB that is written to the disk, one after the other.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -63,6 +64,15 @@ int main(void) {
     for (uint64_t i = 0; i < words; i++) memory[i] = pattern(i);
     if (strstr(arguments, "test.flood"))
         for (;;) printf("flood flood flood flood flood flood flood flood flood flood\n");
+    if (strstr(arguments, "test.write")) {
+        static char written[1 << 20];
+        for (unsigned tick = 0;; tick++) {
+            memset(written, tick + 1, sizeof written);
+            if (pwrite(disk, written, sizeof written, (off_t)(tick % 60) << 20) < 0 || fsync(disk))
+                printf("disk lost\n");
+            printf("tick %u\n", tick);
+        }
+    }
     for (unsigned tick = 0;; tick++) {
         static char block[4096] __attribute__((aligned(4096)));
         off_t place = strstr(arguments, "test.spread") ? (off_t)(tick % 60) << 20 : 0;

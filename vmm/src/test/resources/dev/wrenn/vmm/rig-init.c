@@ -1,11 +1,12 @@
-/* First process of the rig: loads modules, mounts the two disks, and runs /rig/run in the first one.
+/* First process of the rig: loads modules, mounts the disks, and runs /rig/run in the first one.
  * Whatever happens, the machine is switched off at the end. /dev/vda: system, read-only. /dev/vdb:
- * what is tested, read-only, seen as /rig. /run is mounted as systemd does, so that whoever needs
- * devices or programs there must see to it.
+ * what is tested, read-only, seen as /rig. /dev/vdc: XFS, seen as /tmp. /run is mounted as systemd
+ * does, so that whoever needs devices or programs there must see to it.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -13,20 +14,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *modules[] = {"virtio_ring", "virtio",     "virtio_pci_modern_dev",
-                                "virtio_pci_legacy_dev",     "virtio_pci", "virtio_blk",
-                                "tun",         "irqbypass",  "kvm",        "kvm-amd"};
-
 static void check(int result, const char *what) {
     if (result) perror(what);
 }
 
 static void load(const char *name) {
     char path[64];
-    snprintf(path, sizeof path, "/modules/%s.ko", name);
+    snprintf(path, sizeof path, "/modules/%s", name);
     int module = open(path, O_RDONLY | O_CLOEXEC);
     check(module < 0 || syscall(SYS_finit_module, module, "", 0), name);
     close(module);
+}
+
+static void load_all(void) {
+    char name[48];
+    FILE *order = fopen("/modules/order", "r");
+    while (order && fgets(name, sizeof name, order)) {
+        name[strcspn(name, "\n")] = 0;
+        load(name);
+    }
+    check(!order || fclose(order), "/modules/order");
 }
 
 static void run(void) {
@@ -36,7 +43,7 @@ static void run(void) {
     check(mount("sys", "/sys", "sysfs", 0, 0), "/sys");
     check(mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, 0), "/sys/fs/cgroup");
     check(mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "/run");
-    check(mount("tmp", "/tmp", "tmpfs", 0, "size=1100m"), "/tmp");
+    check(mount("/dev/vdc", "/tmp", "xfs", MS_NOATIME, 0), "/tmp");
     check(mount("/dev/vdb", "/rig", "ext4", MS_RDONLY, 0), "/rig");
     char *arguments[] = {"/bin/sh", "/rig/run", 0};
     char *environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", 0};
@@ -53,7 +60,7 @@ int main(void) {
     for (int fd = 0; fd < 3; fd++) dup2(console, fd);
     setbuf(stdout, 0);
     printf("rig: up\n");
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) load(modules[i]);
+    load_all();
     check(mount("/dev/vda", "/root", "ext4", MS_RDONLY, 0), "/dev/vda");
     pid_t child = fork();
     if (child == 0) run();

@@ -19,7 +19,7 @@ import java.util.Set;
  * @param startLimit longest time for a resume
  * @param bootLimit longest time for a cold boot
  * @param pauseLimit longest time for a pause
- * @param deviceLimits what one VM may transfer, with a VMM that can limit it
+ * @param deviceLimits what one VM may transfer, as far as the VMM can limit it
  * @param privateRegistries {@code host:port} of registries of container images that may be on an
  *     address that is not public
  * @param capacity how much of the machine capsules may use
@@ -81,7 +81,7 @@ public record HostConfig(
                 Duration.ofSeconds(30),
                 Duration.ofSeconds(180),
                 Duration.ofMinutes(5),
-                DeviceLimits.NONE,
+                DeviceLimits.USUAL,
                 Set.of(),
                 Capacity.DEFAULTS,
                 Retention.DEFAULT);

@@ -34,7 +34,7 @@ public record VmmSelection(Vmm vmm, List<String> reasons) {
      * What the drivers need to know.
      *
      * @param firecracker where to look for it
-     * @param limits what one VM may transfer; Firecracker keeps to them
+     * @param limits what one VM may transfer; QEMU limits disks only
      * @param shim the library of guest/shim; the program of guest/tsc lies beside it
      */
     public record Options(FirecrackerSearch firecracker, DeviceLimits limits, Path shim) {}
@@ -60,7 +60,12 @@ public record VmmSelection(Vmm vmm, List<String> reasons) {
         reasons.addAll(probe.reasons());
         var shim = options.shim();
         var config =
-                new QemuConfig(probe.accelerator(), binary, shim, shim.resolveSibling("wrenn-tsc"));
+                new QemuConfig(
+                        probe.accelerator(),
+                        binary,
+                        shim,
+                        shim.resolveSibling("wrenn-tsc"),
+                        options.limits());
         return new VmmSelection(Qemu.open(config), reasons);
     }
 

@@ -66,7 +66,8 @@ public final class Qemu implements Vmm {
     private Qemu(QemuConfig config, String version, long tscKhz) {
         this.config = config;
         this.version = version;
-        this.commandLine = new QemuCommandLine(config.accelerator(), config.binary(), tscKhz);
+        this.commandLine =
+                new QemuCommandLine(config.accelerator(), config.binary(), tscKhz, config.limits());
         this.trimming = Loop.every("vmm logs", TRIM_PERIOD, this::trimLogs);
     }
 

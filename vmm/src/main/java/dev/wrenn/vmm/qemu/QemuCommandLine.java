@@ -1,6 +1,7 @@
 package dev.wrenn.vmm.qemu;
 
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.DeviceLimits;
 import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import java.nio.file.Path;
@@ -16,7 +17,7 @@ import java.util.List;
  * <p>QEMU inherits the listening monitor socket as descriptor 3, the disk as 4 and, read-only, as
  * 5, and for a restore the VM state as 6.
  */
-record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
+record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz, DeviceLimits limits) {
     static final int MONITOR_FD = 3;
     static final int DISK_FD = 4;
     static final int DISK_READ_ONLY_FD = 5;
@@ -105,8 +106,9 @@ record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
      * elsewhere, and a restored VM may start before the old process has been reaped. Two
      * descriptors, because a save makes QEMU open the image again, read-only. werror=stop: a full
      * disk of the host stops the guest instead of breaking its file system, see {@link RunOrder}.
+     * Limits are no part of a stored state: those of today apply.
      */
-    private static List<String> disk() {
+    private List<String> disk() {
         return List.of(
                 "-add-fd",
                 "set=1,fd=" + DISK_FD,
@@ -114,9 +116,21 @@ record QemuCommandLine(Accelerator accelerator, Path binary, long tscKhz) {
                 "set=1,fd=" + DISK_READ_ONLY_FD,
                 "-drive",
                 "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file.locking=off,"
-                        + "werror=stop,rerror=stop,file=/dev/fdset/1",
+                        + "werror=stop,rerror=stop"
+                        + diskLimits()
+                        + ",file=/dev/fdset/1",
                 "-device",
                 "virtio-blk-device,drive=disk");
+    }
+
+    /** Reads and writes together (qemu docs/throttle.txt). */
+    private String diskLimits() {
+        var options = new StringBuilder();
+        limits.diskBytes()
+                .ifPresent(size -> options.append(",throttling.bps-total=").append(size.bytes()));
+        limits.diskOperations()
+                .ifPresent(count -> options.append(",throttling.iops-total=").append(count));
+        return options.toString();
     }
 
     private String kernelArguments(BootSource source) {

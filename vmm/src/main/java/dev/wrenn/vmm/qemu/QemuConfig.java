@@ -1,5 +1,6 @@
 package dev.wrenn.vmm.qemu;
 
+import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 
 /**
@@ -10,8 +11,10 @@ import java.nio.file.Path;
  * @param shim library that turns guest memory into userfaultfd memory (guest/shim)
  * @param tscProbe program that prints the frequency of this machine's time stamp counter in kHz
  *     (guest/tsc); used for {@link Accelerator#TCG} only
+ * @param limits of the disk; QEMU has none for a tap
  */
-public record QemuConfig(Accelerator accelerator, Path binary, Path shim, Path tscProbe) {
+public record QemuConfig(
+        Accelerator accelerator, Path binary, Path shim, Path tscProbe, DeviceLimits limits) {
     /** Demands absolute paths, because the VMM is started in another folder and environment. */
     public QemuConfig {
         if (!binary.isAbsolute() || !shim.isAbsolute() || !tscProbe.isAbsolute()) {

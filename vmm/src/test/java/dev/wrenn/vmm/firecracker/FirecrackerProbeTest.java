@@ -3,10 +3,12 @@ package dev.wrenn.vmm.firecracker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.wrenn.base.Command;
+import dev.wrenn.base.Stopwatch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.DisplayNameGenerator.ReplaceUnderscores;
 import org.junit.jupiter.api.Test;
@@ -41,7 +43,12 @@ final class FirecrackerProbeTest {
 
     @Test
     void a_guest_that_hangs_is_given_up() throws IOException {
-        assertThat(FirecrackerProbe.tryGuest(program("exec sleep 60"), DEVICE)).isNotEmpty();
+        var watch = Stopwatch.start();
+
+        assertThat(FirecrackerProbe.tryGuest(program("exec sleep 600"), DEVICE))
+                .contains("does not run ordinary guests at the processor's speed");
+
+        assertThat(watch.elapsed()).isLessThan(Duration.ofSeconds(60));
     }
 
     @Test

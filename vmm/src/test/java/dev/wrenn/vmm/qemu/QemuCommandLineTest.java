@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.vmm.BootSource;
+import dev.wrenn.vmm.DeviceLimits;
 import dev.wrenn.vmm.JailUser;
 import dev.wrenn.vmm.VmSpec;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.DisplayNameGenerator.ReplaceUnderscores;
 import org.junit.jupiter.api.Test;
@@ -66,14 +69,36 @@ final class QemuCommandLineTest {
 
     @Test
     void a_restore_has_the_machine_and_nothing_else() {
-        var restore = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).restore(SPEC, USER);
+        var restore =
+                new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134, DeviceLimits.NONE)
+                        .restore(SPEC, USER);
 
         assertThat(lines(restore)).isEqualTo(MACHINE + "-incoming defer\n");
     }
 
     @Test
+    void limits_of_the_disk_change_nothing_that_a_state_would_have_to_know() {
+        var limits =
+                new DeviceLimits(
+                        Optional.of(ByteSize.mib(1)), OptionalLong.of(100), Optional.empty());
+
+        var restore =
+                new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134, limits).restore(SPEC, USER);
+
+        assertThat(lines(restore))
+                .isEqualTo(
+                        MACHINE.replace(
+                                        ",file=/dev",
+                                        ",throttling.bps-total=1048576,throttling.iops-total=100"
+                                                + ",file=/dev")
+                                + "-incoming defer\n");
+    }
+
+    @Test
     void a_boot_has_the_same_machine_and_a_kernel_that_knows_its_clock() {
-        var boot = new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134).boot(SPEC, SOURCE, USER);
+        var boot =
+                new QemuCommandLine(Accelerator.TCG, BINARY, 2_596_134, DeviceLimits.NONE)
+                        .boot(SPEC, SOURCE, USER);
 
         assertThat(lines(boot.subList(0, boot.size() - 2)))
                 .isEqualTo(MACHINE + "-kernel /data/vmlinuz\n-initrd /data/initrd\n");
@@ -86,7 +111,9 @@ final class QemuCommandLineTest {
 
     @Test
     void on_kvm_the_processor_is_the_hosts_and_the_clock_its_own() {
-        var boot = new QemuCommandLine(Accelerator.KVM, BINARY, 0).boot(SPEC, SOURCE, USER);
+        var boot =
+                new QemuCommandLine(Accelerator.KVM, BINARY, 0, DeviceLimits.NONE)
+                        .boot(SPEC, SOURCE, USER);
 
         assertThat(lines(boot)).contains("-accel kvm\n-cpu host\n");
         assertThat(boot.getLast()).isEqualTo("console=ttyS0 reboot=t panic=-1 quiet wrenn.root=x");
