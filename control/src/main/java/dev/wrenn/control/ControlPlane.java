@@ -20,6 +20,8 @@ import dev.wrenn.control.capsule.MetricsRoutes;
 import dev.wrenn.control.capsule.PortDoor;
 import dev.wrenn.control.capsule.Reconciliation;
 import dev.wrenn.control.capsule.Templates;
+import dev.wrenn.control.checkpoint.CheckpointRoutes;
+import dev.wrenn.control.checkpoint.Checkpoints;
 import dev.wrenn.control.document.DocumentRoutes;
 import dev.wrenn.control.file.FileRoutes;
 import dev.wrenn.control.http.ErrorCode;
@@ -136,6 +138,9 @@ public final class ControlPlane implements Resource {
                         new UsageRoutes(usage, requests).addTo(routes);
                         new CapsuleRoutes(capsules, templates, requests).addTo(routes);
                         new MetricsRoutes(capsules, host, requests).addTo(routes);
+                        new CheckpointRoutes(
+                                        new Checkpoints(capsules, host.checkpoints()), requests)
+                                .addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
                         new BuildRoutes(builds, requests).addTo(routes);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.wrenn.base.Forks;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.simhost.FailPoint;
 import dev.wrenn.testkit.Eventually;
 import java.net.Socket;
@@ -121,7 +122,7 @@ class CapsuleRacesTest {
     @Test
     void creates_at_once_do_not_pass_the_limit_of_a_team() {
         var client = RIG.newClient();
-        int limit = 100;
+        int limit = ControlConfig.DEFAULTS.capsulesPerTeam();
         for (int i = 0; i < limit - 2; i++) {
             client.create();
         }

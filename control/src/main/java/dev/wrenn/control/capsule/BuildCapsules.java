@@ -115,8 +115,9 @@ public final class BuildCapsules {
                         now,
                         Optional.empty(),
                         Optional.empty(),
-                        now);
-        rows.insert(row, base.defaults(), Integer.MAX_VALUE);
+                        now,
+                        Optional.empty());
+        rows.insert(List.of(row), base.defaults(), Integer.MAX_VALUE);
         var order =
                 new CreateCapsule(
                         id,

@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param generation of the host report it reflects
  * @param serverRun which process of the server created it
  * @param reason why it is in this state, for people
+ * @param forkedFrom whose state it went on from, if it was not made from a template
  */
 public record CapsuleRow(
         CapsuleId id,
@@ -35,10 +36,35 @@ public record CapsuleRow(
         Instant createdAt,
         Optional<Instant> startedAt,
         Optional<Instant> lastActiveAt,
-        Instant lastUpdated) {
+        Instant lastUpdated,
+        Optional<CapsuleId> forkedFrom) {
     /** Copies the map. */
     public CapsuleRow {
         metadata = Map.copyOf(metadata);
+    }
+
+    /** A pending capsule that goes on from a state of this one. */
+    CapsuleRow forked(CapsuleId child, long newTimeoutSec, String run, Instant now) {
+        return new CapsuleRow(
+                child,
+                team,
+                templateName,
+                template,
+                Status.PENDING,
+                0,
+                vcpus,
+                memoryMb,
+                newTimeoutSec,
+                ports,
+                "",
+                Map.of(),
+                "",
+                run,
+                now,
+                Optional.empty(),
+                Optional.empty(),
+                now,
+                Optional.of(id));
     }
 
     /** The object that clients get. */
@@ -59,6 +85,7 @@ public record CapsuleRow(
         if (!hostIp.isEmpty()) {
             json.put("host_ip", hostIp);
         }
+        forkedFrom.ifPresent(parent -> json.put("forked_from", parent.text()));
         json.put("created_at", seconds(createdAt));
         startedAt.ifPresent(t -> json.put("started_at", seconds(t)));
         lastActiveAt.ifPresent(t -> json.put("last_active_at", seconds(t)));

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 
 /**
@@ -28,7 +29,7 @@ final class CapsuleRows {
             """
             id, team_id, template_name, template_id, status, generation, vcpus, memory_mb,
             timeout_sec, auto_resume, private_ports, host_ip, metadata, reason, server_run, created_at, started_at,
-            last_active_at, last_updated
+            last_active_at, last_updated, forked_from
             """;
 
     private final Jdbi db;
@@ -38,13 +39,14 @@ final class CapsuleRows {
     }
 
     /**
-     * Inserts a pending capsule unless the team has as many as it may have; both in one statement
-     * under a lock on the team's row, so that two creates cannot pass the limit together.
+     * Inserts pending capsules of one team, all of them, unless it would then have more than it may
+     * have; under a lock on the team's row, so that two creates cannot pass the limit together.
      */
-    boolean insert(CapsuleRow row, TemplateDefaults defaults, int limit) {
+    boolean insert(List<CapsuleRow> rows, TemplateDefaults defaults, int limit) {
+        var team = rows.getFirst().team();
         return db.inTransaction(h -> {
             h.createQuery("SELECT id FROM teams WHERE id = :team FOR UPDATE")
-                    .bind("team", row.team().text())
+                    .bind("team", team.text())
                     .mapTo(String.class)
                     .one();
             long alive =
@@ -54,37 +56,43 @@ final class CapsuleRows {
                                     WHERE team_id = :team
                                       AND status NOT IN ('stopped', 'error')
                                     """)
-                            .bind("team", row.team().text())
+                            .bind("team", team.text())
                             .mapTo(Long.class)
                             .one();
-            if (alive >= limit) {
+            if (alive + rows.size() > limit) {
                 return false;
             }
-            h.createUpdate(
-                            """
-                            INSERT INTO capsules
-                                (id, team_id, template_name, template_id, status, vcpus,
-                                 memory_mb, timeout_sec, auto_resume, private_ports,
-                                 server_run, created_at, last_updated, defaults)
-                            VALUES (:id, :team, :name, :template, :status, :vcpus, :memory,
-                                    :timeout, :autoResume, :private, :run, :at, :at, :defaults)
-                            """)
-                    .bind("id", row.id().text())
-                    .bind("team", row.team().text())
-                    .bind("name", row.templateName())
-                    .bind("template", row.template().uuid())
-                    .bind("status", row.status().wire())
-                    .bind("vcpus", row.vcpus())
-                    .bind("memory", row.memoryMb())
-                    .bind("timeout", row.timeoutSec())
-                    .bind("autoResume", row.ports().autoResume())
-                    .bind("private", row.ports().arePrivate())
-                    .bind("run", row.serverRun())
-                    .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
-                    .bind("defaults", defaults.toJson())
-                    .execute();
+            rows.forEach(row -> insert(h, row, defaults));
             return true;
         });
+    }
+
+    private static void insert(Handle h, CapsuleRow row, TemplateDefaults defaults) {
+        h.createUpdate(
+                        """
+                        INSERT INTO capsules
+                            (id, team_id, template_name, template_id, status, vcpus,
+                             memory_mb, timeout_sec, auto_resume, private_ports,
+                             server_run, created_at, last_updated, defaults, forked_from)
+                        VALUES (:id, :team, :name, :template, :status, :vcpus, :memory,
+                                :timeout, :autoResume, :private, :run, :at, :at, :defaults,
+                                :parent)
+                        """)
+                .bind("id", row.id().text())
+                .bind("team", row.team().text())
+                .bind("name", row.templateName())
+                .bind("template", row.template().uuid())
+                .bind("status", row.status().wire())
+                .bind("vcpus", row.vcpus())
+                .bind("memory", row.memoryMb())
+                .bind("timeout", row.timeoutSec())
+                .bind("autoResume", row.ports().autoResume())
+                .bind("private", row.ports().arePrivate())
+                .bind("run", row.serverRun())
+                .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
+                .bind("defaults", defaults.toJson())
+                .bind("parent", row.forkedFrom().map(CapsuleId::text))
+                .execute();
     }
 
     Optional<CapsuleRow> find(CapsuleId id) {
@@ -228,7 +236,8 @@ final class CapsuleRows {
                 r.getTimestamp("created_at").toInstant(),
                 Optional.ofNullable(r.getTimestamp("started_at")).map(Timestamp::toInstant),
                 Optional.ofNullable(r.getTimestamp("last_active_at")).map(Timestamp::toInstant),
-                r.getTimestamp("last_updated").toInstant());
+                r.getTimestamp("last_updated").toInstant(),
+                Optional.ofNullable(r.getString("forked_from")).map(CapsuleId::new));
     }
 
     private static String toJson(Map<String, String> map) {

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Jdbi;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -72,11 +73,7 @@ public final class Capsules {
                         DEFAULT_MEMORY_MB,
                         config.minMemoryMb(),
                         config.maxMemoryMb());
-        long timeoutSec = Math.max(0, body.number("timeout_sec").orElse(0));
-        if (timeoutSec > config.maxTimeoutSec()) {
-            throw ApiException.invalid(
-                    "timeout_sec must be at most " + config.maxTimeoutSec() + "; 0 means never");
-        }
+        long timeoutSec = timeout(body).toSeconds();
         var environment = body.variables("envs");
         var now = clock.instant();
         var row =
@@ -98,13 +95,9 @@ public final class Capsules {
                         now,
                         Optional.empty(),
                         Optional.empty(),
-                        now);
-        if (!rows.insert(row, template.defaults(), config.capsulesPerTeam())) {
-            throw new ApiException(
-                    ErrorCode.QUOTA_EXCEEDED,
-                    "the team has its %d capsules; destroy some first"
-                            .formatted(config.capsulesPerTeam()));
-        }
+                        now,
+                        Optional.empty());
+        insert(List.of(row), template.defaults());
         var order =
                 new CreateCapsule(
                         row.id(),
@@ -115,6 +108,62 @@ public final class Capsules {
                         template.defaults().with(environment));
         var start = template.defaults().start();
         return detached("create " + row.id(), () -> createOnHost(row.id(), order, start));
+    }
+
+    private void insert(List<CapsuleRow> pending, TemplateDefaults defaults) {
+        if (!rows.insert(pending, defaults, config.capsulesPerTeam())) {
+            throw new ApiException(
+                    ErrorCode.QUOTA_EXCEEDED,
+                    "the team may have %d capsules and %d more do not fit; destroy some first"
+                            .formatted(config.capsulesPerTeam(), pending.size()));
+        }
+    }
+
+    /** The inactivity limit a body asks for; zero for never. */
+    public Duration timeout(JsonBody body) {
+        long seconds = Math.max(0, body.number("timeout_sec").orElse(0));
+        if (seconds > config.maxTimeoutSec()) {
+            throw ApiException.invalid(
+                    "timeout_sec must be at most " + config.maxTimeoutSec() + "; 0 means never");
+        }
+        return Duration.ofSeconds(seconds);
+    }
+
+    /**
+     * Rows for capsules that are about to be forked off, all of them or none.
+     *
+     * @throws ApiException QUOTA_EXCEEDED if the team may not have that many more
+     */
+    public List<CapsuleId> insertForks(CapsuleRow parent, int count, Optional<Duration> timeout) {
+        long timeoutSec = timeout.map(Duration::toSeconds).orElse(parent.timeoutSec());
+        var pending =
+                Stream.generate(CapsuleId::random)
+                        .limit(count)
+                        .map(child -> parent.forked(child, timeoutSec, serverRun, clock.instant()))
+                        .toList();
+        insert(pending, rows.defaultsOf(parent.id()));
+        return pending.stream().map(CapsuleRow::id).toList();
+    }
+
+    /** Takes over that a capsule was started; empty if it was destroyed meanwhile, which wins. */
+    public Optional<CapsuleRow> started(HostCapsule report) {
+        apply(report);
+        var row = require(report.capsule());
+        if (row.status() == Status.STOPPED) {
+            host.destroy(row.id());
+            return Optional.empty();
+        }
+        return Optional.of(row);
+    }
+
+    /** Takes over that a capsule could not be started. */
+    public void failed(CapsuleId id, String reason) {
+        rows.end(id, Status.ERROR, reason, clock.instant(), ENDED);
+    }
+
+    /** Takes over what the host says of a capsule now. */
+    public CapsuleRow refresh(CapsuleId id) {
+        return applied(id, host.describe(id));
     }
 
     private CapsuleRow createOnHost(CapsuleId id, CreateCapsule order, List<String> start) {
@@ -386,7 +435,8 @@ public final class Capsules {
         return row;
     }
 
-    private static ApiException wrongState(CapsuleRow row, String operation) {
+    /** The refusal of an operation that a capsule's state forbids. */
+    public static ApiException wrongState(CapsuleRow row, String operation) {
         return new ApiException(
                 ErrorCode.INVALID_STATE,
                 "cannot %s capsule %s: it is %s"

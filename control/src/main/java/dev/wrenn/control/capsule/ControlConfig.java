@@ -19,7 +19,7 @@ public record ControlConfig(
         int maxJsonBytes) {
     /** What is used where nothing else is said. */
     public static final ControlConfig DEFAULTS =
-            new ControlConfig(8, 128, 16_384, 30L * 24 * 3600, 100, 1 << 20);
+            new ControlConfig(8, 128, 16_384, 30L * 24 * 3600, 200, 1 << 20);
 
     /** Checks ranges. */
     public ControlConfig {

@@ -28,6 +28,12 @@ public final class Routes {
         PREFIXES.forEach(p -> routes.get(p + path, handler));
     }
 
+    /** A PUT route. */
+    public void put(String path, Handler handler) {
+        added.add("PUT " + path);
+        PREFIXES.forEach(p -> routes.put(p + path, handler));
+    }
+
     /** A POST route. */
     public void post(String path, Handler handler) {
         added.add("POST " + path);
