@@ -69,6 +69,15 @@ public final class ApiClient implements Resource {
         return json(request(path, limit).header("Content-Type", type).POST(body).build());
     }
 
+    /** PUT with a JSON body. */
+    public JsonNode put(String path, Map<String, ?> body, Duration limit) {
+        return json(
+                request(path, limit)
+                        .header("Content-Type", JSON)
+                        .PUT(HttpRequest.BodyPublishers.ofString(Json.line(body)))
+                        .build());
+    }
+
     /** DELETE. */
     public void delete(String path, Duration limit) {
         json(request(path, limit).DELETE().build());

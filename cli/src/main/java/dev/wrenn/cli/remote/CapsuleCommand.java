@@ -32,7 +32,11 @@ import picocli.CommandLine.Parameters;
             ShellCommand.class,
             CopyCommand.class,
             LogsCommand.class,
-            PortsCommand.class
+            PortsCommand.class,
+            CheckpointCommand.class,
+            CheckpointsCommand.class,
+            RollbackCommand.class,
+            ForkCommand.class
         },
         footer = {
             "",
