@@ -7,6 +7,7 @@ import java.net.URI;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
@@ -49,9 +50,10 @@ final class UpCommand implements Callable<Integer> {
         @Option(
                 names = "--firecracker-sha256",
                 paramLabel = "HEX",
-                required = true,
-                description = "What the archive must have; its makers publish it beside it")
-        private String sha256 = "";
+                description =
+                        "What the archive must have. Default: what its makers publish beside it,"
+                                + " which is shown")
+        private @Nullable String sha256;
 
         @Option(
                 names = "--firecracker-url",
@@ -69,7 +71,10 @@ final class UpCommand implements Callable<Integer> {
         Logging.verbose();
         var progress = TerminalProgress.onStandardError();
         if (firecracker != null) {
-            new FirecrackerRelease(firecracker.version, firecracker.sha256, firecracker.base)
+            new FirecrackerRelease(
+                            firecracker.version,
+                            Optional.ofNullable(firecracker.sha256),
+                            firecracker.base)
                     .install(folder.path(), progress);
         }
         var serving = Serving.start(folder, config, progress);

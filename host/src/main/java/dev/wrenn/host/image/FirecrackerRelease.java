@@ -18,6 +18,7 @@ import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
@@ -27,11 +28,12 @@ import org.apache.commons.compress.compressors.gzip.GzipCompressorInputStream;
  * A release of Firecracker as its makers publish it: firecracker and jailer in one archive.
  *
  * @param version without a leading v
- * @param sha256 of the archive, 64 hex digits; the makers publish it beside the archive. Nothing of
- *     an archive that has another one is ever unpacked
+ * @param sha256 of the archive, 64 hex digits; without it, the one that the makers publish beside
+ *     the archive: that finds what was damaged on the way, not what was replaced at its source.
+ *     Nothing of an archive that has another one is ever unpacked
  * @param base where releases are
  */
-public record FirecrackerRelease(String version, String sha256, URI base) {
+public record FirecrackerRelease(String version, Optional<String> sha256, URI base) {
     /** Where the makers publish them. */
     public static final URI MAKERS =
             URI.create("https://github.com/firecracker-microvm/firecracker/releases/download");
@@ -54,9 +56,13 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
             throw new WrennException(
                     Kind.INVALID, "a version of Firecracker looks like 1.16.1, not " + version);
         }
-        if (!SHA256.matcher(sha256).matches()) {
+        sha256.ifPresent(FirecrackerRelease::demandSha256);
+    }
+
+    private static void demandSha256(String text) {
+        if (!SHA256.matcher(text).matches()) {
             throw new WrennException(
-                    Kind.INVALID, "a SHA-256 has 64 hex digits in lower case, not: " + sha256);
+                    Kind.INVALID, "a SHA-256 has 64 hex digits in lower case, not: " + text);
         }
     }
 
@@ -69,15 +75,16 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
     public void install(Path dataFolder, Progress progress) {
         var mark = dataFolder.resolve(NAME).resolve(MARK);
         try {
-            if (Files.exists(mark) && Files.readString(mark).equals(mark())) {
+            if (Files.exists(mark) && isThis(Files.readString(mark))) {
                 return;
             }
+            var wanted = sha256.isPresent() ? sha256.get() : published(progress);
             var aside = new Aside(dataFolder);
             var archive = aside.scratch("firecracker.tgz");
             try {
-                download(archive, progress);
+                download(archive, wanted, progress);
                 Aside.remove(dataFolder.resolve(NAME));
-                aside.make(NAME, unfinished -> unpack(archive, unfinished));
+                aside.make(NAME, unfinished -> unpack(archive, wanted, unfinished));
             } finally {
                 Aside.remove(archive);
             }
@@ -86,21 +93,54 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
         }
     }
 
-    private String mark() {
-        return version + " " + sha256 + "\n";
+    private boolean isThis(String mark) {
+        return sha256.map(wanted -> mark.equals(mark(wanted)))
+                .orElseGet(() -> mark.startsWith(version + " "));
+    }
+
+    private String mark(String checksum) {
+        return version + " " + checksum + "\n";
+    }
+
+    /** What the makers say the checksum is: a line as sha256sum(1) writes it. */
+    private String published(Progress progress) throws IOException {
+        var place = URI.create(source() + ".sha256.txt");
+        try (var http = client()) {
+            var request = HttpRequest.newBuilder(place).timeout(ANSWER_LIMIT).build();
+            var response = http.send(request, BodyHandlers.limiting(BodyHandlers.ofString(), 4096));
+            var checksum = response.body().strip().split("\\s+", 2)[0];
+            if (response.statusCode() != 200 || !SHA256.matcher(checksum).matches()) {
+                throw new GuestImageFailed(
+                        ("%s answers with status %d and no checksum; look it up where you trust it and"
+                                        + " say --firecracker-sha256 HEX")
+                                .formatted(place, response.statusCode()));
+            }
+            progress.start(
+                            "Firecracker %s has SHA-256 %s, says %s"
+                                    .formatted(version, checksum, place),
+                            0)
+                    .done();
+            return checksum;
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            throw new GuestImageFailed("the download of Firecracker was interrupted");
+        }
+    }
+
+    private static HttpClient client() {
+        return HttpClient.newBuilder()
+                .followRedirects(HttpClient.Redirect.NORMAL)
+                .connectTimeout(CONNECT_LIMIT)
+                .build();
     }
 
     private URI source() {
         return URI.create("%s/v%s/firecracker-v%s-x86_64.tgz".formatted(base, version, version));
     }
 
-    private void download(Path to, Progress progress) throws IOException {
+    private void download(Path to, String wanted, Progress progress) throws IOException {
         var request = HttpRequest.newBuilder(source()).timeout(ANSWER_LIMIT).build();
-        try (var http =
-                        HttpClient.newBuilder()
-                                .followRedirects(HttpClient.Redirect.NORMAL)
-                                .connectTimeout(CONNECT_LIMIT)
-                                .build();
+        try (var http = client();
                 var step = progress.start("Downloading Firecracker " + version, 0)) {
             var response = http.send(request, BodyHandlers.ofInputStream());
             try (var body = response.body()) {
@@ -122,7 +162,7 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
                         step.advance(read);
                     }
                 }
-                demand(HexFormat.of().formatHex(digest.digest()));
+                demand(wanted, HexFormat.of().formatHex(digest.digest()));
                 step.done();
             }
         } catch (InterruptedException _) {
@@ -133,16 +173,16 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
         }
     }
 
-    private void demand(String found) {
-        if (!found.equals(sha256)) {
+    private void demand(String wanted, String found) {
+        if (!found.equals(wanted)) {
             throw new WrennException(
                     Kind.CORRUPT,
                     "%s is not the release that was asked for: its SHA-256 is %s instead of %s"
-                            .formatted(source(), found, sha256));
+                            .formatted(source(), found, wanted));
         }
     }
 
-    private void unpack(Path archive, Path folder) throws IOException {
+    private void unpack(Path archive, String checksum, Path folder) throws IOException {
         Files.createDirectory(folder);
         var wanted =
                 Map.of(
@@ -173,6 +213,6 @@ public record FirecrackerRelease(String version, String sha256, URI base) {
             throw new GuestImageFailed(
                     source() + " does not hold " + String.join(" and ", wanted.keySet()));
         }
-        Files.writeString(folder.resolve(MARK), mark());
+        Files.writeString(folder.resolve(MARK), mark(checksum));
     }
 }

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
@@ -88,9 +89,56 @@ final class FirecrackerReleaseTest {
     }
 
     private FirecrackerRelease release(String version, String sha256) {
+        return release(version, Optional.of(sha256));
+    }
+
+    private FirecrackerRelease release(String version, Optional<String> sha256) {
         var address = server.getAddress();
         return new FirecrackerRelease(
                 version, sha256, URI.create("http://127.0.0.1:" + address.getPort()));
+    }
+
+    private void publish(String text) {
+        server.createContext(
+                "/v1.16.1/firecracker-v1.16.1-x86_64.tgz.sha256.txt",
+                exchange -> {
+                    var bytes = text.getBytes(StandardCharsets.US_ASCII);
+                    exchange.sendResponseHeaders(200, bytes.length);
+                    exchange.getResponseBody().write(bytes);
+                    exchange.close();
+                });
+    }
+
+    @Test
+    void without_a_checksum_the_published_one_holds() throws Exception {
+        publish(sha256() + "  firecracker-v1.16.1-x86_64.tgz\n");
+
+        release("1.16.1", Optional.empty()).install(folder, Progress.silent());
+        release("1.16.1", Optional.empty()).install(folder, Progress.silent());
+        release("1.16.1", sha256()).install(folder, Progress.silent());
+
+        assertThat(folder.resolve("firecracker/jailer")).isExecutable();
+        assertThat(asked).as("fetched once").hasSize(1);
+    }
+
+    @Test
+    void an_archive_that_is_not_what_was_published_is_not_unpacked() {
+        publish("0".repeat(64) + "  firecracker-v1.16.1-x86_64.tgz\n");
+
+        assertThatThrownBy(() ->
+                        release("1.16.1", Optional.empty()).install(folder, Progress.silent()))
+                .hasMessageContaining("instead of 000");
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
+    void what_is_published_but_no_checksum_is_refused_with_what_to_do() {
+        publish("<html>Sorry!</html>");
+
+        assertThatThrownBy(() ->
+                        release("1.16.1", Optional.empty()).install(folder, Progress.silent()))
+                .hasMessageContaining("--firecracker-sha256 HEX");
+        assertThat(asked).isEmpty();
     }
 
     @Test
