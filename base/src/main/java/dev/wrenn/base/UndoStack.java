@@ -32,12 +32,14 @@ public final class UndoStack implements Resource {
     }
 
     /**
-     * Gives everything back, newest first, all of it even if some steps fail.
+     * Gives everything back, newest first, all of it even if some steps fail. An interruption ends
+     * the work that owned it, but not this.
      *
      * @throws WrennException the first failure, with the later ones suppressed
      */
     @Override
     public void close() {
+        boolean wasInterrupted = Thread.interrupted();
         RuntimeException first = null;
         while (!held.isEmpty()) {
             try {
@@ -49,6 +51,9 @@ public final class UndoStack implements Resource {
                     first.addSuppressed(e);
                 }
             }
+        }
+        if (wasInterrupted) {
+            Thread.currentThread().interrupt();
         }
         if (first != null) {
             throw first;

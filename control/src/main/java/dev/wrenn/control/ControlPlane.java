@@ -19,6 +19,7 @@ import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.control.capsule.MetricsRoutes;
 import dev.wrenn.control.capsule.PortDoor;
 import dev.wrenn.control.capsule.Reconciliation;
+import dev.wrenn.control.capsule.StockTemplates;
 import dev.wrenn.control.capsule.Templates;
 import dev.wrenn.control.checkpoint.CheckpointRoutes;
 import dev.wrenn.control.checkpoint.Checkpoints;
@@ -116,10 +117,12 @@ public final class ControlPlane implements Resource {
             Function<CapsuleDoor, Handler.Wrapper> gateway) {
         var db = database.jdbi();
         var keys = new ApiKeys(db, clock);
-        var templates = new Templates(db, host, clock);
-        var capsules = new Capsules(db, templates, host, config, clock);
+        var stock = new StockTemplates(db, host, clock);
+        stock.announce();
+        var templates = new Templates(db, stock, host, clock);
+        var capsules = new Capsules(db, templates, stock, host, config, clock);
         var requests = new Requests(keys, config.maxJsonBytes());
-        var buildCapsules = new BuildCapsules(db, capsules, templates, host, clock);
+        var buildCapsules = new BuildCapsules(db, capsules, templates, stock, host, clock);
         var builds = new Builds(db, buildCapsules, config, BuildConfig.DEFAULTS, clock);
         var reconciliation = Reconciliation.start(capsules, host);
         var builders = BuildWorkers.start(db, buildCapsules, BuildConfig.DEFAULTS);
@@ -136,7 +139,7 @@ public final class ControlPlane implements Resource {
                         routes.get("/health", ControlPlane::health);
                         new DocumentRoutes().addTo(routes);
                         new UsageRoutes(usage, requests).addTo(routes);
-                        new CapsuleRoutes(capsules, templates, requests).addTo(routes);
+                        new CapsuleRoutes(capsules, templates, builds, requests).addTo(routes);
                         new MetricsRoutes(capsules, host, requests).addTo(routes);
                         new CheckpointRoutes(
                                         new Checkpoints(capsules, host.checkpoints()), requests)

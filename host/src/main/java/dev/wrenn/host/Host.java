@@ -19,6 +19,7 @@ import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.contract.host.MetricPoint;
+import dev.wrenn.contract.host.StockTemplate;
 import dev.wrenn.disk.DataVolume;
 import dev.wrenn.host.capsule.Capsules;
 import dev.wrenn.host.capsule.HostConfig;
@@ -28,6 +29,7 @@ import dev.wrenn.host.capsule.Step;
 import dev.wrenn.host.capsule.Templates;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
+import dev.wrenn.host.image.StockDisks;
 import dev.wrenn.host.journal.Journal;
 import dev.wrenn.host.metrics.Meter;
 import dev.wrenn.network.NetworkConfig;
@@ -132,6 +134,10 @@ public final class Host implements HostAgent, Resource {
                             journal,
                             rootFs,
                             baseDisks,
+                            new StockDisks(
+                                    folderIn(folder, "images/stock"),
+                                    images.minimalRootFs(),
+                                    disks),
                             http.client(),
                             InstantSource.system(),
                             bootId(),
@@ -167,12 +173,17 @@ public final class Host implements HostAgent, Resource {
                         .collect(Collectors.toSet()));
     }
 
-    /** Boots that shape of a template now, so that the first capsule of it need not wait. */
+    @Override
+    public List<StockTemplate> stock() {
+        return templates.stock();
+    }
+
+    @Override
     public void warmUp(TemplateId template, int vcpus, int memoryMb) {
         templates.startOf(template, vcpus, memoryMb);
     }
 
-    /** Whether that shape of a template starts without a boot. */
+    @Override
     public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
         return templates.isWarm(template, vcpus, memoryMb);
     }

@@ -24,6 +24,8 @@ public enum FailPoint {
     INVENTORY,
     /** While a template is being made, after its capsule was paused. */
     CREATE_TEMPLATE,
+    /** While a shape of a template is being made ready. */
+    WARM_UP,
     /** Before a template is removed. */
     DELETE_TEMPLATE,
     /** Before a process is started. */

@@ -20,6 +20,7 @@ import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.contract.host.ProcessDefaults;
+import dev.wrenn.contract.host.StockTemplate;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,6 +29,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
@@ -54,6 +56,8 @@ public final class SimHost implements HostAgent, Resource {
     private final Loop expiry;
     private volatile boolean silent;
     private volatile int capacity = CAPACITY;
+    private volatile List<StockTemplate> stock = List.of();
+    private final Set<String> warm = ConcurrentHashMap.newKeySet();
 
     /**
      * An empty host.
@@ -92,6 +96,11 @@ public final class SimHost implements HostAgent, Resource {
     /** From now on this many capsules can run, and no more. */
     public void limitTo(int running) {
         capacity = running;
+    }
+
+    /** From now on it knows how to make these. */
+    public void offer(List<StockTemplate> templatesToMake) {
+        stock = List.copyOf(templatesToMake);
     }
 
     /** Whether reports of changes get lost from now on. */
@@ -288,6 +297,17 @@ public final class SimHost implements HostAgent, Resource {
     public ImportedDisk importDisk(
             TemplateId template, DiskSource source, Consumer<String> progress) {
         failPoints.pass(FailPoint.CREATE_TEMPLATE);
+        var revision =
+                switch (source) {
+                    case DiskSource.ContainerImage image -> image.toString();
+                    case DiskSource.Stock(var name) ->
+                            stock.stream()
+                                    .filter(s -> s.name().equals(name))
+                                    .map(StockTemplate::revision)
+                                    .findFirst()
+                                    .orElseThrow(() ->
+                                            new WrennException(Kind.ABSENT, "no disk " + name));
+                };
         progress.accept("layer 1 of 1");
         store(templateFolder(TemplateId.MINIMAL), template);
         var made = new HostTemplate(template, false, 0, 0, 1L << 20);
@@ -297,7 +317,32 @@ public final class SimHost implements HostAgent, Resource {
                 new ProcessDefaults(
                         Map.of("FROM", "image"), Optional.of("app"), Optional.of("/app")),
                 List.of("serve", "--all"),
-                source.toString());
+                revision);
+    }
+
+    @Override
+    public List<StockTemplate> stock() {
+        return stock;
+    }
+
+    @Override
+    public void warmUp(TemplateId template, int vcpus, int memoryMb) {
+        failPoints.pass(FailPoint.WARM_UP);
+        isWarm(template, vcpus, memoryMb); // refuses an unknown one
+        warm.add(shape(template, vcpus, memoryMb));
+    }
+
+    @Override
+    public boolean isWarm(TemplateId template, int vcpus, int memoryMb) {
+        if (!templates.containsKey(template)) {
+            throw new WrennException(Kind.ABSENT, "this host has no template " + template);
+        }
+        return templates.get(template).isSnapshot()
+                || warm.contains(shape(template, vcpus, memoryMb));
+    }
+
+    private static String shape(TemplateId template, int vcpus, int memoryMb) {
+        return "%s/%dx%d".formatted(template, vcpus, memoryMb);
     }
 
     private void store(Path disk, TemplateId template) {

@@ -28,7 +28,10 @@ import picocli.CommandLine.Parameters;
 /** Makes a template by a recipe or of a container image, and shows how it goes. */
 @Command(
         name = "build",
-        description = "Builds a template by a recipe, or of a container image.",
+        description = {
+            "Builds a template by a recipe, or of a container image.",
+            "Has a template of the platform made if NAME is one and there is no recipe."
+        },
         mixinStandardHelpOptions = true,
         footer = {
             "",
@@ -40,7 +43,8 @@ import picocli.CommandLine.Parameters;
             "",
             "Examples:",
             "  wrenn template build web .              # ./Wrennfile, COPY takes from .",
-            "  wrenn template build redis --image docker.io/library/redis:7"
+            "  wrenn template build redis --image docker.io/library/redis:7",
+            "  wrenn template build base-python        # ready before the first capsule wants it"
         })
 final class BuildCommand implements Callable<Integer> {
     private static final String FILE = "Wrennfile";
@@ -98,8 +102,8 @@ final class BuildCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        var recipe = recipe();
         try (var api = options.connect()) {
+            var recipe = recipe(api);
             var build = submit(api, recipe);
             var id = build.path("id").asText();
             if (detach) {
@@ -110,6 +114,10 @@ final class BuildCommand implements Callable<Integer> {
                 return follow(api, id);
             } catch (WrennException e) {
                 if (Thread.interrupted()) {
+                    if (recipe.isEmpty()) {
+                        System.err.println("wrenn: build " + id + " goes on");
+                        return INTERRUPTED;
+                    }
                     api.post(path(id) + "/cancel", Map.of(), CapsuleCommand.LIMIT);
                     System.err.println("wrenn: build " + id + " was cancelled");
                     return INTERRUPTED;
@@ -119,16 +127,22 @@ final class BuildCommand implements Callable<Integer> {
         }
     }
 
-    private RecipeFile recipe() throws IOException {
+    /** Empty for a template that the server knows how to make. */
+    private Optional<RecipeFile> recipe(ApiClient api) throws IOException {
         if ("-".equals(file)) {
-            return RecipeFile.parse(new String(System.in.readAllBytes(), StandardCharsets.UTF_8));
+            return Optional.of(
+                    RecipeFile.parse(new String(System.in.readAllBytes(), StandardCharsets.UTF_8)));
         }
         var path = file == null ? folder.resolve(FILE) : Path.of(file);
+        boolean isNamed = file != null || from != null;
+        if (!isNamed && image == null && isOfPlatform(api)) {
+            return Optional.empty();
+        }
         if (Files.exists(path)) {
-            return RecipeFile.parse(Files.readString(path));
+            return Optional.of(RecipeFile.parse(Files.readString(path)));
         }
         if (file == null && image != null) {
-            return new RecipeFile(Optional.empty(), List.of(), Optional.empty());
+            return Optional.of(new RecipeFile(Optional.empty(), List.of(), Optional.empty()));
         }
         throw new WrennException(
                 Kind.ABSENT,
@@ -136,9 +150,20 @@ final class BuildCommand implements Callable<Integer> {
                         .formatted(path));
     }
 
-    private JsonNode submit(ApiClient api, RecipeFile recipe) throws IOException {
+    /** No team can have a template of that name, so a recipe that lies there is not meant. */
+    private boolean isOfPlatform(ApiClient api) {
+        for (var template : api.get("/v1/snapshots?type=base", CapsuleCommand.LIMIT)) {
+            if (template.path("name").asText().equals(name)
+                    && template.path("platform").asBoolean()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private JsonNode submit(ApiClient api, Optional<RecipeFile> recipe) throws IOException {
         var order = order(recipe);
-        if (!recipe.needsContext()) {
+        if (recipe.isEmpty() || !recipe.get().needsContext()) {
             return api.post("/v1/builds", order, UPLOAD_LIMIT);
         }
         var archive = Files.createTempFile("wrenn-build-", ".tar.gz");
@@ -166,9 +191,19 @@ final class BuildCommand implements Callable<Integer> {
         }
     }
 
-    private Map<String, Object> order(RecipeFile recipe) {
+    private Map<String, Object> order(Optional<RecipeFile> recipe) {
         var order = new LinkedHashMap<String, Object>();
         order.put("name", name);
+        recipe.ifPresent(r -> addTo(order, r));
+        Optional.ofNullable(vcpus).ifPresent(n -> order.put("vcpus", n));
+        Optional.ofNullable(memory).ifPresent(m -> order.put("memory_mb", Words.memoryMb(m)));
+        if (bare) {
+            order.put("skip_pre_post", true);
+        }
+        return order;
+    }
+
+    private void addTo(Map<String, Object> order, RecipeFile recipe) {
         var start = Optional.ofNullable(image).or(() -> Optional.ofNullable(from)).or(recipe::from);
         start.ifPresent(s ->
                 order.put(
@@ -180,12 +215,6 @@ final class BuildCommand implements Callable<Integer> {
             order.put("recipe", recipe.steps());
         }
         recipe.healthcheck().ifPresent(h -> order.put("healthcheck", h));
-        Optional.ofNullable(vcpus).ifPresent(n -> order.put("vcpus", n));
-        Optional.ofNullable(memory).ifPresent(m -> order.put("memory_mb", Words.memoryMb(m)));
-        if (bare) {
-            order.put("skip_pre_post", true);
-        }
-        return order;
     }
 
     /** Shows the build's log until it has ended. */

@@ -42,11 +42,13 @@ public final class TemplateCommand {
             var query = type == null ? "" : "?type=" + ApiClient.escaped(type);
             var templates = api.get("/v1/snapshots" + query, CapsuleCommand.LIMIT);
             var now = InstantSource.system().instant();
-            var table = new Table("NAME", "TYPE", "VCPUS", "MEMORY", "SIZE", "AGE", "OWNER");
+            var table =
+                    new Table("NAME", "TYPE", "STATUS", "VCPUS", "MEMORY", "SIZE", "AGE", "OWNER");
             for (var template : templates) {
                 table.row(
                         template.path("name").asText(),
                         template.path("type").asText(),
+                        template.path("status").asText(),
                         template.path("vcpus").asText("-"),
                         template.has("memory_mb") ? template.path("memory_mb").asText() + "M" : "-",
                         Words.size(template.path("size_bytes").asLong()),

@@ -98,6 +98,15 @@ public interface HostAgent {
      */
     ImportedDisk importDisk(TemplateId template, DiskSource source, Consumer<String> progress);
 
+    /** What {@link #importDisk} makes of a {@link DiskSource.Stock}. */
+    List<StockTemplate> stock();
+
+    /** Boots that shape of a template now, so that the first capsule of it need not wait. */
+    void warmUp(TemplateId template, int vcpus, int memoryMb);
+
+    /** Whether that shape of a template starts without a boot. */
+    boolean isWarm(TemplateId template, int vcpus, int memoryMb);
+
     /** Removes a template; capsules made from it live on. An unknown one is a success. */
     void deleteTemplate(TemplateId template);
 

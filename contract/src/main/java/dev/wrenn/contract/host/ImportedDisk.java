@@ -8,7 +8,8 @@ import java.util.List;
  * @param template as the host holds it
  * @param defaults what processes of its capsules get
  * @param start program and arguments to run in each of its capsules; empty for nothing
- * @param origin names the very content, such as an image with its digest
+ * @param origin names the very content: an image with its digest, or the revision of a stock
+ *     template
  */
 public record ImportedDisk(
         HostTemplate template, ProcessDefaults defaults, List<String> start, String origin) {

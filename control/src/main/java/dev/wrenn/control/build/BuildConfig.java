@@ -10,6 +10,7 @@ import java.time.Duration;
  * @param poll how often a free worker looks for one
  * @param attempts how many workers may fail to be heard of again before the build is given up
  * @param unfinishedPerTeam most builds of a team that wait or run
+ * @param retryAfter how long a stock template that could not be made is not tried again
  * @param maxArchiveBytes longest archive
  */
 public record BuildConfig(
@@ -18,10 +19,18 @@ public record BuildConfig(
         Duration poll,
         int attempts,
         int unfinishedPerTeam,
+        Duration retryAfter,
         long maxArchiveBytes) {
     /** What is used where nothing else is said. */
     public static final BuildConfig DEFAULTS =
-            new BuildConfig(2, Duration.ofSeconds(30), Duration.ofMillis(500), 3, 20, 100L << 20);
+            new BuildConfig(
+                    2,
+                    Duration.ofSeconds(30),
+                    Duration.ofMillis(500),
+                    3,
+                    20,
+                    Duration.ofMinutes(1),
+                    100L << 20);
 
     /** Checks ranges. */
     public BuildConfig {

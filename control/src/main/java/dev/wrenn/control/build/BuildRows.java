@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
@@ -53,19 +54,7 @@ final class BuildRows {
             if (unfinished >= limit) {
                 return false;
             }
-            h.createUpdate(
-                            """
-                            INSERT INTO builds (id, team_id, name, spec, contents, status,
-                                                created_at)
-                            VALUES (:id, :team, :name, :spec, :contents, 'pending', :at)
-                            """)
-                    .bind("id", build.id().text())
-                    .bind("team", build.team().text())
-                    .bind("name", build.spec().name())
-                    .bind("spec", build.spec().toJson())
-                    .bind("contents", build.contents())
-                    .bind("at", build.createdAt().atOffset(ZoneOffset.UTC))
-                    .execute();
+            insert(h, build);
             int part = 0;
             for (var bytes : archive) {
                 h.execute(
@@ -76,6 +65,68 @@ final class BuildRows {
             }
             return true;
         });
+    }
+
+    private static void insert(Handle h, Build build) {
+        h.createUpdate(
+                        """
+                        INSERT INTO builds (id, team_id, name, spec, contents, status,
+                                            created_at)
+                        VALUES (:id, :team, :name, :spec, :contents, 'pending', :at)
+                        """)
+                .bind("id", build.id().text())
+                .bind("team", build.team().text())
+                .bind("name", build.spec().name())
+                .bind("spec", build.spec().toJson())
+                .bind("contents", build.contents())
+                .bind("at", build.createdAt().atOffset(ZoneOffset.UTC))
+                .execute();
+    }
+
+    /** Queues a build unless its team has an unfinished one of that name, which is found then. */
+    Build insertOrFind(Build build) {
+        return db.inTransaction(h -> {
+            h.execute("SELECT id FROM teams WHERE id = ? FOR UPDATE", build.team().text());
+            var newest = newestOf(h, build.team(), build.spec().name());
+            if (newest.isPresent() && !newest.get().status().isFinal()) {
+                return newest.get();
+            }
+            insert(h, build);
+            return build;
+        });
+    }
+
+    /** The build of that name which was asked for last. */
+    Optional<Build> newestOf(TeamId team, String name) {
+        return db.withHandle(h -> newestOf(h, team, name));
+    }
+
+    private static Optional<Build> newestOf(Handle h, TeamId team, String name) {
+        return h.createQuery(
+                        "SELECT "
+                                + COLUMNS
+                                + """
+                                 FROM builds WHERE team_id = :team AND name = :name
+                                ORDER BY created_at DESC LIMIT 1
+                                """)
+                .bind("team", team.text())
+                .bind("name", name)
+                .map((r, _) -> read(r))
+                .findOne();
+    }
+
+    /** What the team is building. */
+    Set<String> unfinishedNames(TeamId team) {
+        return db.withHandle(h ->
+                Set.copyOf(
+                        h.createQuery(
+                                        """
+                                        SELECT DISTINCT name FROM builds
+                                        WHERE team_id = :team AND status IN ('pending', 'running')
+                                        """)
+                                .bind("team", team.text())
+                                .mapTo(String.class)
+                                .list()));
     }
 
     Optional<Build> find(BuildId id) {

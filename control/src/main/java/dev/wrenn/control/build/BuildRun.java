@@ -13,6 +13,7 @@ import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.control.build.BuildGuest.Order;
 import dev.wrenn.control.capsule.BuildCapsules;
+import dev.wrenn.control.capsule.StockTemplates;
 import dev.wrenn.control.capsule.TemplateDefaults;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -36,8 +37,16 @@ final class BuildRun {
         this.log = log;
     }
 
-    /** What a build has made. */
-    record Made(HostTemplate template, TemplateDefaults defaults) {}
+    /**
+     * What a build has made.
+     *
+     * @param revision of a stock template; empty for others
+     */
+    record Made(HostTemplate template, TemplateDefaults defaults, String revision) {
+        Made(HostTemplate template, TemplateDefaults defaults) {
+            this(template, defaults, "");
+        }
+    }
 
     /**
      * Runs it; the capsule is gone afterwards if it succeeds, else the caller removes it.
@@ -50,6 +59,9 @@ final class BuildRun {
         var template = TemplateId.random();
         if (!rows.plan(build, capsule, template)) {
             throw new WrennException(Kind.CONFLICT, "the build is not this worker's any more");
+        }
+        if (spec.isStock()) {
+            return makeStock(template);
         }
         if (spec.isImageOnly()) {
             var imported = pull(template);
@@ -81,23 +93,50 @@ final class BuildRun {
     }
 
     private ImportedDisk pull(TemplateId into) {
-        var watch = Stopwatch.start();
         var image = build.spec().image();
+        return importDisk(into, new DiskSource.ContainerImage(image), Step.from(image));
+    }
+
+    private ImportedDisk importDisk(TemplateId into, DiskSource source, Step step) {
+        var watch = Stopwatch.start();
         var said = new StringBuilder();
         var imported =
                 capsules.importDisk(
                         into,
-                        new DiskSource.ContainerImage(image),
+                        source,
                         text -> {
                             said.append(text).append('\n');
                             log.output(1, ProcessEvent.Channel.STDOUT, text + "\n");
                         });
-        log.step(
-                1,
-                Step.from(image),
-                new BuildGuest.Outcome(0, said.toString(), ""),
-                watch.elapsed());
+        log.step(1, step, new BuildGuest.Outcome(0, said.toString(), ""), watch.elapsed());
         return imported;
+    }
+
+    /** Makes the disk unless the host has it as it would make it now, then boots the shape. */
+    private Made makeStock(TemplateId planned) {
+        var spec = build.spec();
+        var stock = capsules.stock();
+        var made =
+                stock.current(spec.name())
+                        .orElseGet(() -> {
+                            var source = new DiskSource.Stock(spec.name());
+                            var imported = importDisk(planned, source, Step.disk(spec.name()));
+                            return new StockTemplates.Made(
+                                    imported.template(),
+                                    BuildCapsules.defaultsOf(imported),
+                                    imported.origin());
+                        });
+        var watch = Stopwatch.start();
+        log.note(
+                "booting a machine with %d vCPU and %d MiB"
+                        .formatted(spec.vcpus(), spec.memoryMb()));
+        stock.warmUp(made.template().template(), spec.vcpus(), spec.memoryMb());
+        log.step(
+                2,
+                Step.boot(spec.vcpus(), spec.memoryMb()),
+                BuildGuest.Outcome.DONE,
+                watch.elapsed());
+        return new Made(made.template(), made.defaults(), made.revision());
     }
 
     private TemplateDefaults runSteps(BuildGuest guest, TemplateDefaults base) {

@@ -20,6 +20,7 @@ import java.util.stream.Stream;
  * @param memoryMb memory of the same, MiB
  * @param skipPrePost whether only the recipe runs
  * @param overwrite whether a template of that name may be replaced
+ * @param isStock whether the host makes it by its own recipe
  */
 record BuildSpec(
         String name,
@@ -30,7 +31,8 @@ record BuildSpec(
         int vcpus,
         int memoryMb,
         boolean skipPrePost,
-        boolean overwrite) {
+        boolean overwrite,
+        boolean isStock) {
     private static final int MOST_LINES = 500;
     private static final int LONGEST_LINE = 32_768;
     private static final int LONGEST_IMAGE = 512;
@@ -75,7 +77,18 @@ record BuildSpec(
                 shape.memoryMb(),
                 // An image says itself who its user is and where it works.
                 body.flag("skip_pre_post") || !image.isEmpty(),
-                body.flag("overwrite"));
+                body.flag("overwrite"),
+                false);
+    }
+
+    /** What the host makes by its own recipe, ready for that shape. */
+    static BuildSpec stock(String name, Shape shape) {
+        return new BuildSpec(
+                name, "", "", List.of(), "", shape.vcpus(), shape.memoryMb(), true, true, true);
+    }
+
+    Shape shape() {
+        return new Shape(vcpus, memoryMb);
     }
 
     private static void check(int number, String line) {
@@ -93,6 +106,9 @@ record BuildSpec(
 
     /** Every step, in order. */
     List<Step> steps() {
+        if (isStock) {
+            return List.of(Step.disk(name), Step.boot(vcpus, memoryMb));
+        }
         var steps = new ArrayList<Step>();
         if (!image.isEmpty()) {
             steps.add(Step.from(image));
@@ -133,10 +149,10 @@ record BuildSpec(
     /** Adds what clients see of it. */
     void addTo(ObjectNode build) {
         build.put("name", name);
-        if (image.isEmpty()) {
-            build.put("base_template", baseTemplate);
-        } else {
+        if (!image.isEmpty()) {
             build.put("image", image);
+        } else if (!isStock) {
+            build.put("base_template", baseTemplate);
         }
         var lines = build.putArray("recipe");
         recipe.forEach(lines::add);
@@ -154,6 +170,7 @@ record BuildSpec(
         addTo(json);
         json.put("skip_pre_post", skipPrePost);
         json.put("overwrite", overwrite);
+        json.put("stock", isStock);
         return json.toString();
     }
 
@@ -164,6 +181,6 @@ record BuildSpec(
                 new Shape(
                         (int) body.number("vcpus").orElse(1),
                         (int) body.number("memory_mb").orElse(512));
-        return of(body, shape);
+        return body.flag("stock") ? stock(body.requiredText("name"), shape) : of(body, shape);
     }
 }

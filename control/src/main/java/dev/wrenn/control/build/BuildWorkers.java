@@ -7,6 +7,7 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.control.capsule.BuildCapsules;
+import dev.wrenn.control.capsule.StockTemplates;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -169,6 +170,15 @@ public final class BuildWorkers implements Resource {
             return;
         }
         try {
+            if (build.spec().isStock()) {
+                capsules.stock()
+                        .register(
+                                build.spec().name(),
+                                new StockTemplates.Made(
+                                        made.template(), made.defaults(), made.revision()));
+                rows.finish(build, BuildStatus.SUCCESS, "");
+                return;
+            }
             capsules.register(
                     build.team(),
                     build.spec().name(),

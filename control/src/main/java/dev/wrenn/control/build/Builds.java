@@ -7,6 +7,7 @@ import dev.wrenn.control.auth.TeamId;
 import dev.wrenn.control.build.BuildLogRows.Numbered;
 import dev.wrenn.control.capsule.BuildCapsules;
 import dev.wrenn.control.capsule.ControlConfig;
+import dev.wrenn.control.capsule.StockBuilds;
 import dev.wrenn.control.capsule.TemplateDefaults;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
@@ -14,14 +15,16 @@ import dev.wrenn.control.http.JsonBody;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jdbi.v3.core.Jdbi;
 
 /** What may be done with builds. */
-public final class Builds {
+public final class Builds implements StockBuilds {
     private static final int LISTED = 200;
     private static final int PART_BYTES = 1 << 20;
 
@@ -58,32 +61,18 @@ public final class Builds {
      * @param archive what COPY takes from
      */
     ObjectNode submit(TeamId team, JsonBody body, Optional<Archive> archive) {
+        if (isStock(body)) {
+            return queueStock(body.requiredText("name"), shape(body)).json(List.of());
+        }
         var spec = BuildSpec.of(body, shape(body));
         capsules.requireFree(team, spec.name(), spec.overwrite());
         if (spec.image().isEmpty()) {
-            capsules.base(team, spec.baseTemplate());
+            capsules.requireMade(team, spec.baseTemplate(), spec.vcpus(), spec.memoryMb(), this);
         }
         if (spec.copies() && archive.isEmpty()) {
             throw ApiException.invalid("COPY needs an archive; send the form field archive");
         }
-        var build =
-                new Build(
-                        BuildId.random(),
-                        team,
-                        spec,
-                        archive.map(Archive::contentsJson).orElse("{}"),
-                        BuildStatus.PENDING,
-                        0,
-                        "",
-                        Optional.empty(),
-                        Optional.empty(),
-                        false,
-                        0,
-                        0,
-                        TemplateDefaults.NONE,
-                        clock.instant(),
-                        Optional.empty(),
-                        Optional.empty());
+        var build = pending(team, spec, archive.map(Archive::contentsJson).orElse("{}"));
         if (!rows.insert(
                 build, archive.map(Builds::parts).orElse(List.of()), config.unfinishedPerTeam())) {
             throw new ApiException(
@@ -92,6 +81,59 @@ public final class Builds {
                             .formatted(config.unfinishedPerTeam()));
         }
         return build.json(List.of());
+    }
+
+    private Build pending(TeamId team, BuildSpec spec, String contents) {
+        return new Build(
+                BuildId.random(),
+                team,
+                spec,
+                contents,
+                BuildStatus.PENDING,
+                0,
+                "",
+                Optional.empty(),
+                Optional.empty(),
+                false,
+                0,
+                0,
+                TemplateDefaults.NONE,
+                clock.instant(),
+                Optional.empty(),
+                Optional.empty());
+    }
+
+    /** Nothing but the name of what the host can make itself. */
+    private boolean isStock(JsonBody body) {
+        return body.texts("recipe").isEmpty()
+                && body.text("image").isEmpty()
+                && body.text("base_template").isEmpty()
+                && capsules.stock().isStock(body.requiredText("name"));
+    }
+
+    private Build queueStock(String name, BuildSpec.Shape shape) {
+        return rows.insertOrFind(pending(TeamId.PLATFORM, BuildSpec.stock(name, shape), "{}"));
+    }
+
+    @Override
+    public Asked ask(String name, int vcpus, int memoryMb) {
+        var shape = new BuildSpec.Shape(vcpus, memoryMb);
+        var failed =
+                rows.newestOf(TeamId.PLATFORM, name)
+                        .filter(b -> b.status() == BuildStatus.FAILED)
+                        .filter(b -> b.spec().shape().equals(shape))
+                        .filter(b -> b.completedAt().stream().anyMatch(this::isRecent));
+        return failed.map(b -> new Asked(b.id().text(), Optional.of(b.error())))
+                .orElseGet(() -> new Asked(queueStock(name, shape).id().text(), Optional.empty()));
+    }
+
+    private boolean isRecent(Instant end) {
+        return end.plus(config.retryAfter()).isAfter(clock.instant());
+    }
+
+    @Override
+    public Set<String> underWay() {
+        return rows.unfinishedNames(TeamId.PLATFORM);
     }
 
     private BuildSpec.Shape shape(JsonBody body) {
@@ -178,7 +220,7 @@ public final class Builds {
         return logs.after(id, seq, most);
     }
 
-    /** A build of the team. */
+    /** A build of the team, or one that makes a template for all. */
     Build require(TeamId team, String id) {
         BuildId parsed;
         try {
@@ -187,7 +229,7 @@ public final class Builds {
             throw ApiException.invalid("not a build id: " + e.getMessage());
         }
         return rows.find(parsed)
-                .filter(b -> b.team().equals(team))
+                .filter(b -> b.team().equals(team) || b.team().equals(TeamId.PLATFORM))
                 .orElseThrow(
                         () -> new ApiException(ErrorCode.NOT_FOUND, "there is no build " + parsed));
     }
@@ -195,6 +237,10 @@ public final class Builds {
     /** Ends a build that has not come to its end; its worker clears away what it made. */
     void cancel(TeamId team, String id) {
         var build = require(team, id);
+        if (!build.team().equals(team)) {
+            throw new ApiException(
+                    ErrorCode.FORBIDDEN, "others may wait for a template of the platform too");
+        }
         var cancelled =
                 rows.cancel(build.id())
                         .orElseThrow(() ->

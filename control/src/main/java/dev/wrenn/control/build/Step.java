@@ -59,6 +59,16 @@ record Step(Phase phase, String line) {
         return new Step(Phase.PRE_BUILD, "FROM " + image);
     }
 
+    /** The step that makes the disk of a stock template; it is no instruction. */
+    static Step disk(String name) {
+        return new Step(Phase.PRE_BUILD, "DISK " + name);
+    }
+
+    /** The step that boots a shape; it is no instruction. */
+    static Step boot(int vcpus, int memoryMb) {
+        return new Step(Phase.POST_BUILD, "BOOT %d vCPU, %d MiB".formatted(vcpus, memoryMb));
+    }
+
     private static Step after(String command) {
         return new Step(Phase.POST_BUILD, "RUN " + command);
     }

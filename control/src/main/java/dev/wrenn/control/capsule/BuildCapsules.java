@@ -31,16 +31,23 @@ public final class BuildCapsules {
     private final TemplateRows templateRows;
     private final Capsules capsules;
     private final Templates templates;
+    private final StockTemplates stock;
     private final HostAgent host;
     private final InstantSource clock;
 
     /** Over that database and host. */
     public BuildCapsules(
-            Jdbi db, Capsules capsules, Templates templates, HostAgent host, InstantSource clock) {
+            Jdbi db,
+            Capsules capsules,
+            Templates templates,
+            StockTemplates stock,
+            HostAgent host,
+            InstantSource clock) {
         this.rows = new CapsuleRows(db);
         this.templateRows = new TemplateRows(db);
         this.capsules = capsules;
         this.templates = templates;
+        this.stock = stock;
         this.host = host;
         this.clock = clock;
     }
@@ -74,6 +81,17 @@ public final class BuildCapsules {
     /** Such a template as one to start from. */
     public static Base base(String name, ImportedDisk imported) {
         return new Base(imported.template().template(), name, false, 0, 0, defaultsOf(imported));
+    }
+
+    /** Stock templates. */
+    public StockTemplates stock() {
+        return stock;
+    }
+
+    /** Refuses to build on a stock template that is not there yet, and has it made. */
+    public void requireMade(
+            TeamId team, String name, int vcpus, int memoryMb, StockBuilds stockBuilds) {
+        stock.requireMade(templates.resolve(team, name), vcpus, memoryMb, stockBuilds);
     }
 
     /** What a name means to a team; see {@link Templates#resolve}. */
@@ -190,7 +208,8 @@ public final class BuildCapsules {
                         made.memoryMb(),
                         made.sizeBytes(),
                         clock.instant(),
-                        made.isSnapshot() ? defaults.withoutStart() : defaults);
+                        made.isSnapshot() ? defaults.withoutStart() : defaults,
+                        "");
         if (overwrite) {
             templateRows.put(row).ifPresent(host::deleteTemplate);
         } else if (!templateRows.insert(row)) {

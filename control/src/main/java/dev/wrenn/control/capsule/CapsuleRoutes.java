@@ -14,10 +14,13 @@ public final class CapsuleRoutes {
 
     private final Capsules capsules;
     private final Templates templates;
+    private final StockBuilds stockBuilds;
     private final Requests requests;
 
     /** Over those rules. */
-    public CapsuleRoutes(Capsules capsules, Templates templates, Requests requests) {
+    public CapsuleRoutes(
+            Capsules capsules, Templates templates, StockBuilds stockBuilds, Requests requests) {
+        this.stockBuilds = stockBuilds;
         this.capsules = capsules;
         this.templates = templates;
         this.requests = requests;
@@ -40,7 +43,9 @@ public final class CapsuleRoutes {
 
     private void create(Context ctx) {
         var caller = requests.caller(ctx);
-        send(ctx.status(CREATED), capsules.create(caller.team(), requests.body(ctx)).json());
+        send(
+                ctx.status(CREATED),
+                capsules.create(caller.team(), requests.body(ctx), stockBuilds).json());
     }
 
     private void list(Context ctx) {
@@ -88,7 +93,10 @@ public final class CapsuleRoutes {
     private void templates(Context ctx) {
         var array = JsonBody.JSON.createArrayNode();
         templates
-                .list(requests.caller(ctx).team(), Optional.ofNullable(ctx.queryParam("type")))
+                .list(
+                        requests.caller(ctx).team(),
+                        Optional.ofNullable(ctx.queryParam("type")),
+                        stockBuilds)
                 .forEach(array::add);
         send(ctx, array);
     }

@@ -43,6 +43,7 @@ public final class Capsules {
 
     private final CapsuleRows rows;
     private final Templates templates;
+    private final StockTemplates stock;
     private final HostAgent host;
     private final ControlConfig config;
     private final InstantSource clock;
@@ -52,18 +53,24 @@ public final class Capsules {
     public Capsules(
             Jdbi db,
             Templates templates,
+            StockTemplates stock,
             HostAgent host,
             ControlConfig config,
             InstantSource clock) {
         this.rows = new CapsuleRows(db);
         this.templates = templates;
+        this.stock = stock;
         this.host = host;
         this.config = config;
         this.clock = clock;
     }
 
-    /** Creates a capsule; returns when it runs. */
-    CapsuleRow create(TeamId team, JsonBody body) {
+    /**
+     * Creates a capsule; returns when it runs.
+     *
+     * @param stockBuilds makes the template if it is one of those that are made when wanted
+     */
+    CapsuleRow create(TeamId team, JsonBody body, StockBuilds stockBuilds) {
         var template = templates.resolve(team, body.text("template").orElse(DEFAULT_TEMPLATE));
         int vcpus = limited(body, "vcpus", DEFAULT_VCPUS, 1, config.maxVcpus());
         int memoryMb =
@@ -75,6 +82,7 @@ public final class Capsules {
                         config.maxMemoryMb());
         long timeoutSec = timeout(body).toSeconds();
         var environment = body.variables("envs");
+        stock.require(template, vcpus, memoryMb, stockBuilds);
         var now = clock.instant();
         var row =
                 new CapsuleRow(

@@ -14,7 +14,8 @@ import org.jdbi.v3.core.mapper.RowMapper;
 /** Templates in the database. */
 final class TemplateRows {
     private static final String COLUMNS =
-            "id, team_id, name, type, vcpus, memory_mb, size_bytes, created_at, defaults";
+            "id, team_id, name, type, vcpus, memory_mb, size_bytes, created_at, defaults,"
+                    + " revision";
     private static final RowMapper<TemplateRow> MAPPER =
             (r, _) ->
                     new TemplateRow(
@@ -26,7 +27,8 @@ final class TemplateRows {
                             r.getInt("memory_mb"),
                             r.getLong("size_bytes"),
                             r.getTimestamp("created_at").toInstant(),
-                            TemplateDefaults.parse(r.getString("defaults")));
+                            TemplateDefaults.parse(r.getString("defaults")),
+                            r.getString("revision"));
 
     private final Jdbi db;
 
@@ -39,6 +41,7 @@ final class TemplateRows {
      *
      * @param isSnapshot whether it brings its own shape
      * @param defaults what it gives to its capsules
+     * @param revision what a stock template was made by; empty for others
      */
     record TemplateRow(
             TemplateId id,
@@ -49,7 +52,8 @@ final class TemplateRows {
             int memoryMb,
             long sizeBytes,
             Instant createdAt,
-            TemplateDefaults defaults) {}
+            TemplateDefaults defaults,
+            String revision) {}
 
     /** The team's own template of that name, else the platform's. */
     Optional<TemplateRow> visible(TeamId team, String name) {
@@ -119,9 +123,9 @@ final class TemplateRows {
                                 """
                                 INSERT INTO templates (id, team_id, name, type, vcpus,
                                                        memory_mb, size_bytes, created_at,
-                                                       defaults)
+                                                       defaults, revision)
                                 VALUES (:id, :team, :name, :type, :vcpus, :memory, :size, :at,
-                                        :defaults)
+                                        :defaults, :revision)
                                 ON CONFLICT (team_id, name) DO NOTHING
                                 """)
                         .bind("id", row.id().uuid())
@@ -133,6 +137,7 @@ final class TemplateRows {
                         .bind("size", row.sizeBytes())
                         .bind("at", row.createdAt().atOffset(ZoneOffset.UTC))
                         .bind("defaults", row.defaults().toJson())
+                        .bind("revision", row.revision())
                         .execute()
                 > 0;
     }

@@ -13,6 +13,7 @@ import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.jdbi.v3.core.Jdbi;
@@ -22,11 +23,13 @@ public final class Templates {
     private static final Pattern NAME = Pattern.compile("[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}");
 
     private final TemplateRows rows;
+    private final StockTemplates stock;
     private final HostAgent host;
     private final InstantSource clock;
 
     /** Over that database and host. */
-    public Templates(Jdbi db, HostAgent host, InstantSource clock) {
+    public Templates(Jdbi db, StockTemplates stock, HostAgent host, InstantSource clock) {
+        this.stock = stock;
         this.rows = new TemplateRows(db);
         this.host = host;
         this.clock = clock;
@@ -45,10 +48,10 @@ public final class Templates {
     }
 
     /** Every template the team can use; {@code type} keeps only that sort. */
-    List<ObjectNode> list(TeamId team, Optional<String> type) {
+    List<ObjectNode> list(TeamId team, Optional<String> type, StockBuilds stockBuilds) {
         return rows.all(team).stream()
                 .filter(t -> type.isEmpty() || type.get().equals(typeOf(t)))
-                .map(Templates::json)
+                .map(t -> json(t, stock.status(t, stockBuilds)))
                 .toList();
     }
 
@@ -91,7 +94,8 @@ public final class Templates {
                         made.memoryMb(),
                         made.sizeBytes(),
                         clock.instant(),
-                        defaults);
+                        defaults,
+                        "");
         try {
             if (overwrite) {
                 rows.put(row).ifPresent(host::deleteTemplate);
@@ -102,7 +106,7 @@ public final class Templates {
             deleteAfter(e, id);
             throw e;
         }
-        return json(row);
+        return json(row, StockTemplates.Status.READY);
     }
 
     /** Nobody can name a template that has no row. */
@@ -146,7 +150,7 @@ public final class Templates {
         return row.isSnapshot() ? "snapshot" : "base";
     }
 
-    private static ObjectNode json(TemplateRow row) {
+    private static ObjectNode json(TemplateRow row, StockTemplates.Status status) {
         var json = JsonBody.JSON.createObjectNode();
         json.put("name", row.name());
         json.put("type", typeOf(row));
@@ -157,6 +161,7 @@ public final class Templates {
         json.put("size_bytes", row.sizeBytes());
         json.put("created_at", CapsuleRow.seconds(row.createdAt()));
         json.put("platform", row.team().equals(TeamId.PLATFORM));
+        json.put("status", status.name().toLowerCase(Locale.ROOT));
         row.defaults().addTo(json);
         return json;
     }

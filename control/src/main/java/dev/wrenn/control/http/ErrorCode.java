@@ -36,6 +36,8 @@ public enum ErrorCode {
     AGENT_ERROR(502),
     /** The machine is full. */
     NO_HOSTS_AVAILABLE(503),
+    /** The template is being made. */
+    TEMPLATE_NOT_READY(503),
     /** The capsule's own disk is full. */
     DISK_FULL(507);
 

@@ -2,16 +2,21 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
+import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.guest.ProcessEvent;
 import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.host.ProcessDefaults;
 import dev.wrenn.host.guest.GuestInit;
+import dev.wrenn.host.image.StockDisks;
 import dev.wrenn.host.journal.RunRecord;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.vmm.MemoryReader;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -28,9 +33,19 @@ import org.slf4j.LoggerFactory;
 public final class ColdBoot {
     private static final Logger LOG = LoggerFactory.getLogger(ColdBoot.class);
     private static final Duration WARM_UP_LIMIT = Duration.ofSeconds(60);
+    private static final Duration PREPARE_LIMIT = Duration.ofMinutes(5);
+    private static final int MOST_SAID = 4 << 10;
 
     /** Where a booted snapshot's manifest says how long that boot took until the agent answered. */
     public static final String BOOT_MS = "boot_ms";
+
+    /**
+     * What is booted.
+     *
+     * @param image immutable, to be cloned
+     * @param preparesItself whether {@link StockDisks#PREPARE} on it makes it ready
+     */
+    public record Disk(Path image, boolean preparesItself) {}
 
     private final Machinery machinery;
     private final ResumePath resumePath;
@@ -47,18 +62,21 @@ public final class ColdBoot {
      * Boots, saves, and resumes the result once to learn which memory a start touches.
      *
      * @param template whose root disk it is
-     * @param rootDisk immutable image to clone
+     * @param disk what is booted
      * @return the sealed snapshot
      */
-    public Snapshot build(String template, Path rootDisk, int vcpus, ByteSize memory) {
+    public Snapshot build(String template, Disk disk, int vcpus, ByteSize memory) {
         var name = "boot-" + UUID.randomUUID().toString().substring(0, 8);
         var token = new Secret(UUID.randomUUID().toString());
         var watch = Stopwatch.start();
         var deadline = Deadline.after(machinery.config().bootLimit());
         Snapshot snapshot;
-        try (var run = boot(name, template, rootDisk, vcpus, memory, token, deadline)) {
+        try (var run = boot(name, template, disk.image(), vcpus, memory, token, deadline)) {
             var bootMillis = watch.elapsed().toMillis();
             warmUp(run);
+            if (disk.preparesItself()) {
+                prepare(run);
+            }
             snapshot =
                     pausePath.save(
                             run,
@@ -75,7 +93,7 @@ public final class ColdBoot {
                             Deadline.after(machinery.config().pauseLimit()));
         }
         try {
-            learnWorkingSet(name, template, snapshot, token);
+            learnWorkingSet(name, template, disk, snapshot, token);
         } catch (WrennException e) {
             machinery.store().delete(snapshot.id());
             throw e;
@@ -146,30 +164,62 @@ public final class ColdBoot {
 
     /** Runs what every capsule runs first, so that its code is in memory when it is saved. */
     private static void warmUp(RunningCapsule run) {
+        run(run, "/bin/sh", List.of("-c", "exec true"), WARM_UP_LIMIT);
+    }
+
+    private static void prepare(RunningCapsule run, String... arguments) {
+        var outcome = run(run, StockDisks.PREPARE, List.of(arguments), PREPARE_LIMIT);
+        if (outcome.exitCode() != 0) {
+            throw new WrennException(
+                    Kind.UNAVAILABLE,
+                    "the template's own preparation ended with exit code %d: %s"
+                            .formatted(outcome.exitCode(), outcome.said()));
+        }
+    }
+
+    private record Outcome(int exitCode, String said) {}
+
+    private static Outcome run(
+            RunningCapsule run, String program, List<String> arguments, Duration limit) {
+        int exitCode = -1;
+        var said = new ByteArrayOutputStream();
         try (var session = run.openSession();
                 var process =
                         session.start(
                                 new ProcessStart(
-                                        "/bin/sh",
-                                        List.of("-c", "exec true"),
+                                        program,
+                                        arguments,
                                         Map.of(),
                                         Optional.empty(),
+                                        Optional.of("root"),
                                         Optional.empty(),
                                         Optional.empty(),
-                                        Optional.empty(),
-                                        Optional.of(WARM_UP_LIMIT),
+                                        Optional.of(limit),
                                         Duration.ZERO))) {
-            while (process.next().isPresent()) {
-                // Only that it ran matters.
+            for (var event = process.next(); event.isPresent(); event = process.next()) {
+                switch (event.get()) {
+                    case ProcessEvent.Started _ -> {}
+                    case ProcessEvent.Output(var _, var bytes) -> {
+                        if (said.size() < MOST_SAID) {
+                            said.writeBytes(bytes);
+                        }
+                    }
+                    case ProcessEvent.Ended(var code, var _, var _) -> exitCode = code;
+                }
             }
         }
+        return new Outcome(exitCode, said.toString(StandardCharsets.UTF_8).strip());
     }
 
-    private void learnWorkingSet(String name, String template, Snapshot snapshot, Secret token) {
+    private void learnWorkingSet(
+            String name, String template, Disk disk, Snapshot snapshot, Secret token) {
         var order = new StartOrder(name, snapshot.id(), initOf(name, template, token));
         var limit = Deadline.after(machinery.config().startLimit());
         try (var run = resumePath.start(order, limit)) {
             warmUp(run);
+            if (disk.preparesItself()) {
+                prepare(run, "again");
+            }
             snapshot.storeWorkingSet(run.pages().firstTouches());
         }
     }

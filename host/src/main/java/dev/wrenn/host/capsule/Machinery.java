@@ -8,6 +8,7 @@ import dev.wrenn.disk.Disks;
 import dev.wrenn.host.guest.GuestAgent;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.image.GuestImages;
+import dev.wrenn.host.image.StockDisks;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.journal.Journal;
 import dev.wrenn.linux.ProcessIdentity;
@@ -35,6 +36,7 @@ public record Machinery(
         Journal journal,
         GuestImages images,
         BaseDisks baseDisks,
+        StockDisks stockDisks,
         HttpClient http,
         InstantSource clock,
         String bootId,

@@ -7,6 +7,7 @@ import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.DiskSource;
 import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
+import dev.wrenn.contract.host.StockTemplate;
 import dev.wrenn.host.image.BaseDisks;
 import dev.wrenn.host.journal.TemplateRecord;
 import dev.wrenn.host.oci.ImageRegistry;
@@ -92,10 +93,11 @@ public final class Templates {
             if (known != null) {
                 return machinery.store().open(new SnapshotId(known));
             }
+            var record = require(template);
             var snapshot =
                     coldBoot.build(
                             template.toString(),
-                            diskOf(require(template)),
+                            new ColdBoot.Disk(diskOf(record), record.preparesItself()),
                             vcpus,
                             ByteSize.mib(memoryMb));
             try {
@@ -156,10 +158,31 @@ public final class Templates {
                 var made = keep(template, image);
                 yield new ImportedDisk(made, image.defaults(), image.start(), image.pinned());
             }
-            case DiskSource.Stock(var name) ->
-                    throw new WrennException(
-                            Kind.ABSENT, "this host does not know how to make the disk " + name);
+            case DiskSource.Stock(var name) -> keep(template, name, progress);
         };
+    }
+
+    /** Templates that this host knows how to make. */
+    public List<StockTemplate> stock() {
+        return machinery.stockDisks().all();
+    }
+
+    private ImportedDisk keep(TemplateId template, String stock, Consumer<String> progress) {
+        var made = machinery.stockDisks().disk(stock, progress);
+        var name = String.valueOf(made.file().getFileName());
+        var lock = building.computeIfAbsent(name, _ -> new ReentrantLock());
+        disksBeingAdded.add(name + "/" + template);
+        lock.lock(); // held while the disk is copied on purpose: the others wait for its result
+        try {
+            machinery.baseDisks().keep(name, made.file());
+            var disk = TemplateRecord.disk(template.toString(), name);
+            var record = made.preparesItself() ? disk.preparingItself() : disk;
+            machinery.journal().write(record);
+            return new ImportedDisk(describe(record), made.defaults(), List.of(), made.revision());
+        } finally {
+            lock.unlock();
+            disksBeingAdded.remove(name + "/" + template);
+        }
     }
 
     private HostTemplate keep(TemplateId template, PulledImage image) {

@@ -67,10 +67,19 @@ final class Aside {
 
     /** Removes a file or a folder with all in it; what is mounted inside stays. */
     static void remove(Path path) {
-        if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+        if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        // An interruption ends the work, but not the tidying up after it.
+        boolean wasInterrupted = Thread.interrupted();
+        try {
             Command.of("rm", "-rf", "--one-file-system", "--", path.toString())
                     .within(REMOVE_LIMIT)
                     .run();
+        } finally {
+            if (wasInterrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 

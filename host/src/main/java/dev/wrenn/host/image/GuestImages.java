@@ -1,19 +1,8 @@
 package dev.wrenn.host.image;
 
-import dev.wrenn.base.Deadline;
-import dev.wrenn.base.Kind;
-import dev.wrenn.base.Pause;
 import dev.wrenn.base.Progress;
-import dev.wrenn.base.WrennException;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.time.Duration;
-import java.util.Optional;
-import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * What guests on this machine boot from, complete and immutable. Each file is named after its
@@ -26,9 +15,6 @@ import java.util.concurrent.atomic.AtomicReference;
  * @param minimalRootFs a sparse raw ext4 image, to be cloned and never to be written
  */
 public record GuestImages(Path kernel, String kernelVersion, Path initrd, Path minimalRootFs) {
-    private static final Duration LOCK_LIMIT = Duration.ofMinutes(60);
-    private static final Duration LOCK_INTERVAL = Duration.ofMillis(100);
-
     /**
      * Makes what is missing, in the folder {@code images} of the data folder; needs root. It may be
      * interrupted at any time and called again: what is complete is kept, what is not is made anew.
@@ -42,12 +28,7 @@ public record GuestImages(Path kernel, String kernelVersion, Path initrd, Path m
         var folder = dataFolder.toAbsolutePath().resolve("images");
         try {
             var aside = new Aside(folder);
-            try (var lockFile =
-                            FileChannel.open(
-                                    folder.resolve(".lock"),
-                                    StandardOpenOption.CREATE,
-                                    StandardOpenOption.WRITE);
-                    var _ = lock(lockFile)) {
+            try (var _ = FolderTurn.take(folder)) {
                 aside.clear();
                 var kernel = GuestKernel.prepare(aside, folder, progress);
                 var initrd = Initrd.prepare(aside, folder, kernel, agentBinary);
@@ -56,33 +37,6 @@ public record GuestImages(Path kernel, String kernelVersion, Path initrd, Path m
             }
         } catch (IOException e) {
             throw new GuestImageFailed("cannot write guest images to " + folder, e);
-        }
-    }
-
-    private static FileLock lock(FileChannel channel) {
-        var held = new AtomicReference<Optional<FileLock>>(Optional.empty());
-        boolean locked =
-                Pause.until(
-                        () -> {
-                            held.set(tryLock(channel));
-                            return held.get().isPresent();
-                        },
-                        LOCK_INTERVAL,
-                        Deadline.after(LOCK_LIMIT));
-        if (!locked) {
-            throw new WrennException(
-                    Kind.CONFLICT, "another process has been preparing guest images for an hour");
-        }
-        return held.get().orElseThrow();
-    }
-
-    private static Optional<FileLock> tryLock(FileChannel channel) {
-        try {
-            return Optional.ofNullable(channel.tryLock());
-        } catch (OverlappingFileLockException _) {
-            return Optional.empty(); // held by another thread of this process
-        } catch (IOException e) {
-            throw new GuestImageFailed("cannot lock the folder of guest images", e);
         }
     }
 

@@ -11,10 +11,17 @@ import java.util.Objects;
  * @param template its id
  * @param snapshot what capsules start from; empty for a template that is a disk only
  * @param disk of a disk template: name of the root disk; empty for the built-in one
+ * @param preparesItself of a disk template: whether programs on the disk make a shape ready that
+ *     was booted
  * @param shapes of a disk template: snapshot id by shape, each booted once
  */
 public record TemplateRecord(
-        int version, String template, String snapshot, String disk, Map<String, String> shapes) {
+        int version,
+        String template,
+        String snapshot,
+        String disk,
+        boolean preparesItself,
+        Map<String, String> shapes) {
     /** Layout written by this code. */
     public static final int VERSION = 1;
 
@@ -26,12 +33,17 @@ public record TemplateRecord(
 
     /** A template that any shape can be booted from. */
     public static TemplateRecord disk(String template, String disk) {
-        return new TemplateRecord(VERSION, template, "", disk, Map.of());
+        return new TemplateRecord(VERSION, template, "", disk, false, Map.of());
+    }
+
+    /** The same with a disk that has programs which make a booted shape ready. */
+    public TemplateRecord preparingItself() {
+        return new TemplateRecord(version, template, snapshot, disk, true, shapes);
     }
 
     /** A template that holds memory. */
     public static TemplateRecord snapshot(String template, String snapshot) {
-        return new TemplateRecord(VERSION, template, snapshot, "", Map.of());
+        return new TemplateRecord(VERSION, template, snapshot, "", false, Map.of());
     }
 
     /** Whether it holds memory. */
@@ -49,7 +61,7 @@ public record TemplateRecord(
         var files = shape.substring(shape.indexOf('@') + 1);
         more.keySet().removeIf(old -> !old.endsWith("@" + files));
         more.put(shape, snapshotOfShape);
-        return new TemplateRecord(version, template, snapshot, disk, more);
+        return new TemplateRecord(version, template, snapshot, disk, preparesItself, more);
     }
 
     /** Every snapshot it needs. */
