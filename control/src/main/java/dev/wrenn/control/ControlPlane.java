@@ -29,6 +29,8 @@ import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.ErrorResponse;
 import dev.wrenn.control.http.RefusedRequests;
 import dev.wrenn.control.http.Routes;
+import dev.wrenn.control.operator.OperatorMetrics;
+import dev.wrenn.control.operator.OperatorRoutes;
 import dev.wrenn.control.process.ExecRoutes;
 import dev.wrenn.control.socket.ExecSockets;
 import dev.wrenn.control.socket.PortSockets;
@@ -120,7 +122,8 @@ public final class ControlPlane implements Resource {
         var stock = new StockTemplates(db, host, clock);
         stock.announce();
         var templates = new Templates(db, stock, host, clock);
-        var capsules = new Capsules(db, templates, stock, host, config, clock);
+        var metrics = new OperatorMetrics(VERSION, db, database::connections, host);
+        var capsules = new Capsules(db, templates, stock, host, config, clock, metrics.timer());
         var requests = new Requests(keys, config.maxJsonBytes());
         var buildCapsules = new BuildCapsules(db, capsules, templates, stock, host, clock);
         var builds = new Builds(db, buildCapsules, config, BuildConfig.DEFAULTS, clock);
@@ -138,11 +141,14 @@ public final class ControlPlane implements Resource {
                         var routes = new Routes(settings.routes);
                         routes.get("/health", ControlPlane::health);
                         new DocumentRoutes().addTo(routes);
+                        new OperatorRoutes(metrics, keys, requests).addTo(routes);
                         new UsageRoutes(usage, requests).addTo(routes);
                         new CapsuleRoutes(capsules, templates, builds, requests).addTo(routes);
                         new MetricsRoutes(capsules, host, requests).addTo(routes);
                         new CheckpointRoutes(
-                                        new Checkpoints(capsules, host.checkpoints()), requests)
+                                        new Checkpoints(
+                                                capsules, host.checkpoints(), metrics.timer()),
+                                        requests)
                                 .addTo(routes);
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);

@@ -6,6 +6,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.control.operator.Connections;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.URLDecoder;
@@ -108,6 +109,16 @@ public final class Database implements Resource {
 
     Jdbi jdbi() {
         return Jdbi.create(pool);
+    }
+
+    /** Its connections now. */
+    Connections connections() {
+        var beans = pool.getHikariPoolMXBean();
+        return new Connections(
+                beans.getActiveConnections(),
+                beans.getIdleConnections(),
+                beans.getThreadsAwaitingConnection(),
+                CONNECTIONS);
     }
 
     @Override

@@ -17,6 +17,7 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.HostTotals;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.contract.host.StockTemplate;
@@ -65,6 +66,8 @@ public final class Host implements HostAgent, Resource {
     private final VmmSelection selection;
     private final MachineRoom room;
     private final Meter meter;
+    private final Pager pager;
+    private final int slots;
     private final UndoStack teardown;
 
     private Host(
@@ -73,12 +76,16 @@ public final class Host implements HostAgent, Resource {
             VmmSelection selection,
             MachineRoom room,
             Meter meter,
+            Pager pager,
+            int slots,
             UndoStack teardown) {
         this.templates = templates;
         this.capsules = capsules;
         this.selection = selection;
         this.room = room;
         this.meter = meter;
+        this.pager = pager;
+        this.slots = slots;
         this.teardown = teardown;
     }
 
@@ -155,7 +162,15 @@ public final class Host implements HostAgent, Resource {
                                     capsules::running,
                                     InstantSource.system()));
             forgetWithCapsules(meter, capsules);
-            return new Host(templates, capsules, selection, room, meter, undo.handOver());
+            return new Host(
+                    templates,
+                    capsules,
+                    selection,
+                    room,
+                    meter,
+                    pager,
+                    config.maxSlots(),
+                    undo.handOver());
         }
     }
 
@@ -292,6 +307,24 @@ public final class Host implements HostAgent, Resource {
                 memory.getTotalMemorySize() >> 20,
                 room.freeDiskBytes() >> 20,
                 room.warnings());
+    }
+
+    @Override
+    public HostTotals totals() {
+        var tally = capsules.tally();
+        var served = pager.served();
+        return new HostTotals(
+                capsules.usedSlots().size(),
+                slots,
+                room.freeDiskBytes(),
+                new HostTotals.Vms(
+                        meter.memoryBytes(),
+                        meter.cpuTime(),
+                        tally.starts(),
+                        tally.saves(),
+                        tally.savedBytes(),
+                        tally.losses()),
+                new HostTotals.Pages(served.faults(), served.prefetched()));
     }
 
     /** Saves every running capsule, so that the machine can be switched off. */

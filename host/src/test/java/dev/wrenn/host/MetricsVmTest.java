@@ -121,6 +121,28 @@ class MetricsVmTest {
         Eventually.within(LIMIT, "its file is gone", () -> files().isEmpty());
     }
 
+    @Test
+    void the_host_adds_up_what_its_vms_do() {
+        var before = lab.host().totals();
+        var capsule = lab.capsule();
+        Eventually.within(LIMIT, () -> lab.host().totals().vms().memoryBytes() >= 16 * MIB);
+        var running = lab.host().totals();
+        lab.host().pause(capsule);
+        var after = lab.host().totals();
+
+        assertThat(running.slotsInUse()).isEqualTo(before.slotsInUse() + 1);
+        assertThat(after.slotsInUse()).isEqualTo(before.slotsInUse());
+        assertThat(after.slots()).isGreaterThanOrEqualTo(running.slotsInUse());
+        assertThat(after.freeDiskBytes()).isPositive();
+        assertThat(after.vms().starts()).isEqualTo(before.vms().starts() + 1);
+        assertThat(after.vms().saves()).isEqualTo(before.vms().saves() + 1);
+        assertThat(after.vms().savedBytes()).isGreaterThan(before.vms().savedBytes());
+        assertThat(after.vms().losses()).isEqualTo(before.vms().losses());
+        assertThat(after.vms().cpuTime()).isGreaterThan(before.vms().cpuTime());
+        assertThat(after.pages().faults() + after.pages().prefetched())
+                .isGreaterThan(before.pages().faults() + before.pages().prefetched());
+    }
+
     private List<String> files() {
         return HostLab.names(Path.of(lab.folder().toString(), "metrics"));
     }

@@ -45,6 +45,7 @@ public final class PageServer implements Resource {
     private final PagerConfig config;
     private final Optional<PageSource> source;
     private final Consumer<WrennException> onFailure;
+    private final PagerTotals totals;
     private final PrefetchPlan plan;
     private final TouchRecord touches;
     private final RemovedPages removed = new RemovedPages();
@@ -95,9 +96,11 @@ public final class PageServer implements Resource {
             WorkingSet prefetch,
             TouchRecord touches,
             Consumer<WrennException> onFailure,
+            PagerTotals totals,
             Meeting meeting) {
         this.name = name;
         this.config = config;
+        this.totals = totals;
         this.source = source;
         this.touches = touches;
         this.onFailure = onFailure;
@@ -308,6 +311,7 @@ public final class PageServer implements Resource {
             serving.close();
             priming.ifPresent(Loop::close);
             stop.getFirst().close();
+            totals.ended(this);
         }
     }
 }

@@ -25,6 +25,7 @@ import java.util.function.Consumer;
 /** Makes page servers. Thread-safe. */
 public final class Pager {
     private final PagerConfig config;
+    private final PagerTotals totals = new PagerTotals();
 
     /** With these settings. */
     public Pager(PagerConfig config) {
@@ -51,6 +52,11 @@ public final class Pager {
         return listening(name, socket, Optional.of(pages), prefetch, onFailure);
     }
 
+    /** What the servers made here have done. */
+    public ServedPages served() {
+        return totals.read();
+    }
+
     /** Only learns where a VM that boots has its memory. */
     public PageServer announced(String name, Path socket) {
         return listening(name, socket, Optional.empty(), WorkingSet.EMPTY, _ -> {});
@@ -58,22 +64,24 @@ public final class Pager {
 
     /** For a VM whose memory is nobody's business yet: it boots and does not hand it over. */
     public PageServer idle(String name) {
-        return new PageServer(
-                name,
-                config,
-                Optional.empty(),
-                WorkingSet.EMPTY,
-                new TouchRecord(WorkingSet.EMPTY, config.recordingLimit().bytes()),
-                _ -> {},
-                stop -> {
-                    try (var arena = Arena.ofConfined()) {
-                        var poll = new Poll(arena, stop);
-                        while (poll.ready(0) == 0) {
-                            poll.await();
-                        }
-                    }
-                    return Optional.empty();
-                });
+        return totals.begun(
+                new PageServer(
+                        name,
+                        config,
+                        Optional.empty(),
+                        WorkingSet.EMPTY,
+                        new TouchRecord(WorkingSet.EMPTY, config.recordingLimit().bytes()),
+                        _ -> {},
+                        totals,
+                        stop -> {
+                            try (var arena = Arena.ofConfined()) {
+                                var poll = new Poll(arena, stop);
+                                while (poll.ready(0) == 0) {
+                                    poll.await();
+                                }
+                            }
+                            return Optional.empty();
+                        }));
     }
 
     private PageServer listening(
@@ -85,14 +93,16 @@ public final class Pager {
         var known = PrefetchPlan.fitting(prefetch, source.map(PageSource::pageCount).orElse(0L));
         var listener = UnixSocket.listen(socket);
         try {
-            return new PageServer(
-                    name,
-                    config,
-                    source,
-                    known,
-                    new TouchRecord(known, config.recordingLimit().bytes()),
-                    onFailure,
-                    stop -> accept(listener, socket, source, stop));
+            return totals.begun(
+                    new PageServer(
+                            name,
+                            config,
+                            source,
+                            known,
+                            new TouchRecord(known, config.recordingLimit().bytes()),
+                            onFailure,
+                            totals,
+                            stop -> accept(listener, socket, source, stop)));
         } catch (RuntimeException e) {
             listener.close();
             throw e;
@@ -191,17 +201,19 @@ public final class Pager {
                 var connection =
                         new Connection(
                                 memory, Optional.of(uffd), process, vmm.pid(), Optional.empty());
-                return new PageServer(
-                        name,
-                        config,
-                        Optional.of(pages),
-                        WorkingSet.EMPTY,
-                        new TouchRecord(resident, config.recordingLimit().bytes()),
-                        onFailure,
-                        _ -> {
-                            wakeAll(uffd, memory);
-                            return Optional.of(connection);
-                        });
+                return totals.begun(
+                        new PageServer(
+                                name,
+                                config,
+                                Optional.of(pages),
+                                WorkingSet.EMPTY,
+                                new TouchRecord(resident, config.recordingLimit().bytes()),
+                                onFailure,
+                                totals,
+                                _ -> {
+                                    wakeAll(uffd, memory);
+                                    return Optional.of(connection);
+                                }));
             } catch (RuntimeException e) {
                 uffd.close();
                 throw e;

@@ -117,6 +117,24 @@ class PageServerRootTest {
     }
 
     @Test
+    void what_servers_did_counts_once_whether_they_serve_or_have_ended() throws IOException {
+        try (var memory = TestMemory.full(64)) {
+            for (int run = 1; run <= 2; run++) {
+                try (var server = serve(memory);
+                        var vmm = start(Mode.LAZY, all(memory))) {
+                    assertThat(vmm.read(16)).isEqualTo(memory.firstByte(16));
+                    assertThat(vmm.read(40)).isEqualTo(memory.firstByte(40));
+                    Eventually.within(LIMIT, () -> server.stats().faults() == 2);
+
+                    assertThat(pager.served())
+                            .isEqualTo(new ServedPages(2L * run, 32L * run, 0, 0));
+                }
+                assertThat(pager.served()).isEqualTo(new ServedPages(2L * run, 32L * run, 0, 0));
+            }
+        }
+    }
+
+    @Test
     void holes_are_the_zero_page_and_copy_nothing() throws IOException {
         try (var memory = TestMemory.striped(64, 32);
                 var server = serve(memory);

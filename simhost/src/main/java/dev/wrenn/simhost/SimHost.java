@@ -17,6 +17,7 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostDescription;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.HostTotals;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.contract.host.ProcessDefaults;
@@ -380,6 +381,22 @@ public final class SimHost implements HostAgent, Resource {
     @Override
     public HostDescription describe() {
         return new HostDescription("sim", "tests asked for it", 1, 1_024, 1_024);
+    }
+
+    /** Counts what runs, and beside that has the same numbers always. */
+    @Override
+    public HostTotals totals() {
+        int running =
+                (int)
+                        capsules.values().stream()
+                                .filter(c -> c.state() == HostState.RUNNING)
+                                .count();
+        return new HostTotals(
+                running,
+                capacity,
+                5L << 30,
+                new HostTotals.Vms(running * (64L << 20), Duration.ofSeconds(90), 7, 6, 12_345, 1),
+                new HostTotals.Pages(1_234, 56_789));
     }
 
     private Path templateFolder(TemplateId template) {

@@ -118,4 +118,7 @@ public interface HostAgent {
 
     /** The machine and what runs on it. */
     HostDescription describe();
+
+    /** What the machine does and has done. */
+    HostTotals totals();
 }

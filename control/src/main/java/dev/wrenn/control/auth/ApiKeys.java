@@ -130,6 +130,12 @@ public final class ApiKeys {
                 .orElseGet(() -> createTeam("Default", DEFAULT_SLUG));
     }
 
+    /** Whether it is the team that exists from the start, or the platform's: the operator's own. */
+    public boolean isOperator(TeamId team) {
+        return team.equals(TeamId.PLATFORM)
+                || rows.teamBySlug(DEFAULT_SLUG).filter(team.text()::equals).isPresent();
+    }
+
     private static ApiException unauthorized(String message) {
         return new ApiException(ErrorCode.UNAUTHORIZED, message);
     }

@@ -13,9 +13,12 @@ import dev.wrenn.control.auth.TeamId;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
+import dev.wrenn.control.operator.OperationTimer;
+import dev.wrenn.control.operator.OperationTimer.Operation;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -47,6 +50,7 @@ public final class Capsules {
     private final HostAgent host;
     private final ControlConfig config;
     private final InstantSource clock;
+    private final OperationTimer timer;
     private final String serverRun = UUID.randomUUID().toString();
 
     /** Over that database and host. */
@@ -56,13 +60,15 @@ public final class Capsules {
             StockTemplates stock,
             HostAgent host,
             ControlConfig config,
-            InstantSource clock) {
+            InstantSource clock,
+            OperationTimer timer) {
         this.rows = new CapsuleRows(db);
         this.templates = templates;
         this.stock = stock;
         this.host = host;
         this.config = config;
         this.clock = clock;
+        this.timer = timer;
     }
 
     /**
@@ -115,7 +121,7 @@ public final class Capsules {
                         Duration.ofSeconds(timeoutSec),
                         template.defaults().with(environment));
         var start = template.defaults().start();
-        return detached("create " + row.id(), () -> createOnHost(row.id(), order, start));
+        return detached(Operation.CREATE, row.id(), () -> createOnHost(row.id(), order, start));
     }
 
     private void insert(List<CapsuleRow> pending, TemplateDefaults defaults) {
@@ -252,13 +258,13 @@ public final class Capsules {
     /** Pauses a running capsule; returns when its snapshot is durable. */
     CapsuleRow pause(TeamId team, String id) {
         var row = require(get(team, id), Status.RUNNING, "pause");
-        return detached("pause " + row.id(), () -> applied(row.id(), host.pause(row.id())));
+        return detached(Operation.PAUSE, row.id(), () -> applied(row.id(), host.pause(row.id())));
     }
 
     /** Resumes a paused capsule; returns when its guest answers. */
     CapsuleRow resume(TeamId team, String id) {
         var row = require(get(team, id), Status.PAUSED, "resume");
-        return detached("resume " + row.id(), () -> applied(row.id(), host.resume(row.id())));
+        return detached(Operation.RESUME, row.id(), () -> applied(row.id(), host.resume(row.id())));
     }
 
     /** A capsule of any team, for whoever needs no right to know it. */
@@ -271,7 +277,7 @@ public final class Capsules {
      * first.
      */
     void resume(CapsuleId id) {
-        detached("resume " + id, () -> applied(id, host.resume(id)));
+        detached(Operation.RESUME, id, () -> applied(id, host.resume(id)));
     }
 
     private CapsuleRow applied(CapsuleId id, HostCapsule report) {
@@ -288,7 +294,8 @@ public final class Capsules {
         var row = get(team, id);
         rows.end(row.id(), Status.STOPPED, "", clock.instant(), List.of("stopped"));
         detached(
-                "destroy " + row.id(),
+                Operation.DESTROY,
+                row.id(),
                 () -> {
                     host.destroy(row.id());
                     return row;
@@ -333,7 +340,8 @@ public final class Capsules {
         templates.requireFree(team, name, overwrite);
         var defaults = rows.defaultsOf(row.id()).withoutStart();
         return detached(
-                "snapshot " + row.id(),
+                Operation.SNAPSHOT,
+                row.id(),
                 () -> {
                     var made = templates.create(team, name, row.id(), defaults, overwrite);
                     applyIfThere(row.id());
@@ -467,7 +475,8 @@ public final class Capsules {
      * Runs a lifecycle operation on a thread of its own: a client that hangs up, or a request
      * thread that is interrupted, ends the waiting and not the operation.
      */
-    private static <T> T detached(String name, Callable<T> operation) {
-        return Forks.detached(name, operation);
+    private <T> T detached(Operation operation, CapsuleId id, Callable<T> work) {
+        return Forks.detached(
+                operation.name().toLowerCase(Locale.ROOT) + " " + id, timer.timed(operation, work));
     }
 }

@@ -18,6 +18,8 @@ import dev.wrenn.control.capsule.Status;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
+import dev.wrenn.control.operator.OperationTimer;
+import dev.wrenn.control.operator.OperationTimer.Operation;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
@@ -33,11 +35,13 @@ public final class Checkpoints {
 
     private final Capsules capsules;
     private final CheckpointAgent host;
+    private final OperationTimer timer;
 
     /** Over these capsules and their host. */
-    public Checkpoints(Capsules capsules, CheckpointAgent host) {
+    public Checkpoints(Capsules capsules, CheckpointAgent host, OperationTimer timer) {
         this.capsules = capsules;
         this.host = host;
+        this.timer = timer;
     }
 
     ObjectNode list(TeamId team, String id) {
@@ -53,7 +57,8 @@ public final class Checkpoints {
                             + " underscores and begins with a letter or digit");
         }
         return Forks.detached(
-                "checkpoint " + row.id(), () -> json(host.checkpoint(row.id(), name)));
+                "checkpoint " + row.id(),
+                timer.timed(Operation.CHECKPOINT, () -> json(host.checkpoint(row.id(), name))));
     }
 
     void delete(TeamId team, String id, String checkpoint) {
@@ -81,15 +86,17 @@ public final class Checkpoints {
         var checkpoint = parse(body.requiredText("checkpoint"));
         return Forks.detached(
                 "roll back " + row.id(),
-                () -> {
-                    try {
-                        host.rollback(row.id(), checkpoint);
-                    } catch (WrennException e) {
-                        capsules.refresh(row.id()); // it may have ended half way
-                        throw e;
-                    }
-                    return capsules.refresh(row.id()).json();
-                });
+                timer.timed(
+                        Operation.ROLLBACK,
+                        () -> {
+                            try {
+                                host.rollback(row.id(), checkpoint);
+                            } catch (WrennException e) {
+                                capsules.refresh(row.id()); // it may have ended half way
+                                throw e;
+                            }
+                            return capsules.refresh(row.id()).json();
+                        }));
     }
 
     /**
@@ -107,7 +114,9 @@ public final class Checkpoints {
         var children = capsules.insertForks(parent, count, timeout);
         return Forks.detached(
                 "fork " + parent.id(),
-                () -> start(new ForkCapsule(parent.id(), checkpoint, children, timeout)));
+                timer.timed(
+                        Operation.FORK,
+                        () -> start(new ForkCapsule(parent.id(), checkpoint, children, timeout))));
     }
 
     private ObjectNode start(ForkCapsule order) {

@@ -43,6 +43,16 @@ public record ErrorResponse(ErrorCode code, String message) {
         };
     }
 
+    /** The code of the answer for any failure. */
+    public static ErrorCode codeOf(Throwable failure) {
+        return switch (failure) {
+            case ApiException e -> e.code();
+            case WrennException e -> codeFor(e.kind());
+            case JdbiException e when FailedRows.isOutage(e) -> ErrorCode.DB_ERROR;
+            default -> ErrorCode.INTERNAL_ERROR;
+        };
+    }
+
     private static ErrorCode codeFor(Kind kind) {
         return switch (kind) {
             case INVALID -> ErrorCode.INVALID_REQUEST;

@@ -107,10 +107,16 @@ final class Book {
 
     void started(RunningCapsule run) {
         measured = measured.started(run.vm().process().pid(), run.pages().stats());
+        reports.tally().started();
     }
 
     void saved(Snapshot snapshot) {
         measured = measured.saved(snapshot.writtenBytes());
+        reports.tally().saved(snapshot.writtenBytes());
+    }
+
+    void lost() {
+        reports.tally().lost();
     }
 
     CheckpointRecord find(CheckpointId checkpoint) {

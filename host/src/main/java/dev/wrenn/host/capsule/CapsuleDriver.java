@@ -53,6 +53,9 @@ final class CapsuleDriver implements Resource {
     interface Reports {
         void changed(HostCapsule capsule);
 
+        /** Where to count what happens. */
+        Tally tally();
+
         /** Snapshots lost a use by this capsule. */
         void released();
 
@@ -358,6 +361,7 @@ final class CapsuleDriver implements Resource {
             return; // an end that we caused ourselves
         }
         LOG.atError().setCause(why).addKeyValue("capsule", id).log("capsule lost its VM");
+        book.lost();
         end(run, why, "lose VM");
         if (record().snapshot().isEmpty()) {
             book.note(record().to(Stage.FAILED, why.shownMessage()));

@@ -45,6 +45,7 @@ public final class Capsules implements Resource {
     private final Map<CapsuleId, CapsuleDriver> drivers = new ConcurrentHashMap<>();
     private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
     private final CapsuleDriver.Reports reports = new ToListeners();
+    private final Tally tally = new Tally();
     private final Checkpoints checkpoints;
     private final Loop expiry;
     private final Loop collection;
@@ -261,6 +262,11 @@ public final class Capsules implements Resource {
                 () -> templates.diskOf(record.template(), record.vcpus(), record.memoryMb()));
     }
 
+    /** Counts what happens. */
+    public Tally tally() {
+        return tally;
+    }
+
     /** Whether any VM still runs. */
     public boolean anyRunning() {
         return drivers.values().stream().anyMatch(d -> d.state() instanceof CapsuleState.Running);
@@ -344,6 +350,11 @@ public final class Capsules implements Resource {
                     LOG.atError().setCause(e).log("a listener to capsule changes failed");
                 }
             }
+        }
+
+        @Override
+        public Tally tally() {
+            return tally;
         }
 
         @Override

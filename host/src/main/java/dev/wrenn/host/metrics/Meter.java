@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,14 +48,20 @@ public final class Meter implements Resource {
     private final Set<CapsuleId> notBegun = new HashSet<>(); // measuring thread only
     private final Queue<CapsuleId> ended = new ConcurrentLinkedQueue<>();
     private final Loop loop;
+    private boolean isFirstRound = true; // measuring thread only
+    private final LongAdder cpuNanos = new LongAdder();
+    private volatile long memoryBytes; // written by the measuring thread
 
     /** What is remembered of a run between two measurements. */
     private static final class Gauge {
         private final ProcessIdentity process;
         private final CpuShare cpu;
         private final DiskUse disk;
-        private final MetricHistory history;
+        private MetricHistory history;
+        private boolean isHistoryGone;
         private boolean isFailing;
+        private long cpuNanos;
+        private long memoryBytes;
 
         private Gauge(MeasuredRun run, Disks disks, MetricHistory history) {
             this.process = run.process();
@@ -135,6 +142,16 @@ public final class Meter implements Resource {
         }
     }
 
+    /** Processor time of all runs so far; what one uses in its last moments may be missing. */
+    public Duration cpuTime() {
+        return Duration.ofNanos(cpuNanos.sum());
+    }
+
+    /** What the VMMs held of the machine's memory when they were measured last. */
+    public long memoryBytes() {
+        return memoryBytes;
+    }
+
     private void measure() {
         var runs = running.get();
         var present = new HashSet<CapsuleId>();
@@ -149,6 +166,8 @@ public final class Meter implements Resource {
         }
         gauges.keySet().retainAll(present);
         notBegun.retainAll(present);
+        memoryBytes = gauges.values().stream().mapToLong(g -> g.memoryBytes).sum();
+        isFirstRound = false;
         removeEnded();
     }
 
@@ -175,6 +194,11 @@ public final class Meter implements Resource {
             if (usage.isEmpty()) {
                 return; // it has just ended
             }
+            count(gauge, usage.get());
+            if (gauge.isHistoryGone) {
+                gauge.history = MetricHistory.open(fileOf(run.capsule()));
+                gauge.isHistoryGone = false;
+            }
             var share = gauge.cpu.next(watch.elapsedNanos(), usage.get().cpuNanos());
             if (share.isPresent()) {
                 var now = clock.instant();
@@ -187,7 +211,7 @@ public final class Meter implements Resource {
             }
             gauge.isFailing = false;
         } catch (NoSuchFileException _) {
-            gauges.remove(run.capsule()); // it has just ended, or somebody removed its history
+            gauge.isHistoryGone = true; // somebody removed it, or the run has just ended
         } catch (IOException | WrennException e) {
             if (!gauge.isFailing) {
                 LOG.atWarn()
@@ -197,6 +221,15 @@ public final class Meter implements Resource {
             }
             gauge.isFailing = true;
         }
+    }
+
+    /** A run that was taken over counts from then on, one that began since from its start. */
+    private void count(Gauge gauge, ProcessUsage usage) {
+        if (!isFirstRound) {
+            cpuNanos.add(usage.cpuNanos() - gauge.cpuNanos);
+        }
+        gauge.cpuNanos = usage.cpuNanos();
+        gauge.memoryBytes = usage.residentBytes();
     }
 
     private void removeEnded() {

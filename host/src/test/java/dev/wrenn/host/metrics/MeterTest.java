@@ -7,6 +7,7 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.host.MetricPoint;
 import dev.wrenn.disk.Disks;
 import dev.wrenn.linux.ProcessIdentity;
+import dev.wrenn.linux.ProcessUsage;
 import dev.wrenn.testkit.Eventually;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -103,7 +104,7 @@ class MeterTest {
         try (var meter = meter()) {
             awaitMore(meter, capsule, 3);
             running = List.of();
-            before = Eventually.get(LIMIT, "rest", () -> atRest(meter));
+            before = atRest(meter);
         }
 
         try (var meter = meter()) {
@@ -116,8 +117,19 @@ class MeterTest {
         }
     }
 
-    /** Nothing was added between two looks with a round of measuring between them. */
-    private @org.jspecify.annotations.Nullable List<MetricPoint> atRest(Meter meter) {
+    private List<MetricPoint> atRest(Meter meter) {
+        awaitRound(meter);
+        return meter.read(capsule, WINDOW);
+    }
+
+    /** A round that began after the present one has ended when this returns. */
+    private void awaitRound(Meter meter) {
+        for (int i = 0; i < 2; i++) {
+            awaitEndOfRound(meter);
+        }
+    }
+
+    private void awaitEndOfRound(Meter meter) {
         var other = CapsuleId.random();
         var file = folder.resolve("metrics").resolve(other.text() + ".metrics");
         try {
@@ -127,8 +139,49 @@ class MeterTest {
         } catch (IOException e) {
             throw new java.io.UncheckedIOException(e);
         }
-        var points = meter.read(capsule, WINDOW);
-        return points.isEmpty() ? null : points;
+    }
+
+    @Test
+    void a_history_that_somebody_removed_begins_anew() throws IOException {
+        try (var meter = meter()) {
+            awaitMore(meter, capsule, 3);
+            Files.delete(folder.resolve("metrics").resolve(capsule.text() + ".metrics"));
+
+            awaitMore(meter, capsule, 0);
+        }
+    }
+
+    @Test
+    void the_time_of_all_runs_is_added_up_and_goes_on_when_they_end() throws IOException {
+        var self = running.getFirst();
+        running = List.of();
+        try (var meter = meter()) {
+            awaitRound(meter);
+            assertThat(meter.cpuTime()).isZero();
+            assertThat(meter.memoryBytes()).isZero();
+
+            running = List.of(self);
+            awaitMore(meter, capsule, 1);
+            var used = meter.cpuTime();
+            assertThat(used).isPositive().isLessThan(usedByThisProcess().plusMillis(1));
+            assertThat(meter.memoryBytes()).isPositive();
+
+            running = List.of();
+            awaitRound(meter);
+            awaitRound(meter);
+            assertThat(meter.cpuTime()).isGreaterThanOrEqualTo(used);
+            assertThat(meter.memoryBytes()).isZero();
+        }
+        running = List.of(self);
+        try (var meter = meter()) { // it was there before, so it counts from now on
+            awaitMore(meter, capsule, meter.read(capsule, WINDOW).size() + 2);
+            assertThat(meter.cpuTime()).isLessThan(usedByThisProcess().dividedBy(2));
+        }
+    }
+
+    private Duration usedByThisProcess() {
+        var self = ProcessIdentity.of(ProcessHandle.current().pid()).orElseThrow();
+        return Duration.ofNanos(ProcessUsage.of(self).orElseThrow().cpuNanos());
     }
 
     @Test
