@@ -9,10 +9,12 @@ rig_modules+=,java.xml,jdk.management,jdk.unsupported,jdk.zipfs
 # An emulated processor in an emulated processor is about that much slower than TCG alone.
 rig_slowness=6
 rig_limit_seconds=${WRENN_RIG_LIMIT:-5400}
+rig_silence_seconds=300
 
 # The driver itself, then the host agent and the guest agent on it.
 firecracker_tests=(dev.wrenn.vmm.FirecrackerVmTest dev.wrenn.host.CapsuleLifeVmTest
-    dev.wrenn.host.StepFailureVmTest dev.wrenn.host.LossVmTest dev.wrenn.host.HostKillVmTest)
+    dev.wrenn.host.HostileGuestVmTest dev.wrenn.host.LossVmTest dev.wrenn.host.HostKillVmTest
+    dev.wrenn.host.StepFailureVmTest)
 
 # Compiles the tests of drivers and host agent and writes their class path.
 compile_rig_tests() {
@@ -66,9 +68,13 @@ export FIRECRACKER_BIN=/rig/firecracker WRENN_TEST_VMM=Firecracker WRENN_TEST_GU
 export WRENN_GUEST_DIR=/rig/guest WRENN_TEST_CACHE=/tmp/cache
 export WRENN_TEST_SLOWNESS=$rig_slowness WRENN_TEST_RETRIES=1
 ip link set lo up
+ip route add default dev lo # as a machine has one: what guests send is routed, and refused by rules
+(while sleep 60; do echo "rig: up for \$(cut -d. -f1 /proc/uptime) s"; done) &
 mkdir /tmp/cache
 cp --archive --sparse=always /rig/images /tmp/cache/images
-exec /opt/java/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx384m \\
+exec /opt/java/bin/java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Xmx384m -Dstdout.encoding=UTF-8 \\
+    -Djunit.jupiter.execution.timeout.default=15m \\
+    -Djunit.jupiter.execution.timeout.threaddump.enabled=true \\
     --enable-native-access=ALL-UNNAMED -cp "${class_path#:}" \\
     dev.wrenn.testkit.TestRun "\$(sed -n 's/.*rig.test=\\([^ ]*\\).*/\\1/p' /proc/cmdline)"
 END
@@ -85,23 +91,30 @@ rig_java() {
 # One run of the rig for one class or method, ended in every case; its serial log goes to standard
 # output. Its own disk is new each time and takes what is written to it.
 boot_rig() {
-    local disk=$build_dir/rig/disk.xfs
+    local disk=$build_dir/rig/disk.xfs line machine
     rm -f "$disk"
     truncate -s 12G "$disk"
     mkfs.xfs -q -m reflink=1 "$disk"
-    timeout --kill-after=10 "$rig_limit_seconds" \
-        qemu-system-x86_64 -M q35 -accel tcg,thread=multi,tb-size=512 -cpu EPYC -smp 2 -m 1472 \
+    exec 9< <(exec timeout --kill-after=10 "$rig_limit_seconds" \
+        qemu-system-x86_64 -M q35 -accel tcg,thread=multi,tb-size=512 -cpu EPYC -smp 2 -m 1792 \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -drive "if=virtio,format=raw,readonly=on,file=$1" \
         -drive "if=virtio,format=raw,readonly=on,file=$build_dir/rig/load.ext4" \
         -drive "if=virtio,format=raw,cache=unsafe,discard=unmap,file=$disk" \
         -kernel "$build_dir/rig/images/rig/vmlinuz" -initrd "$build_dir/rig/images/rig/initrd" \
-        -append "console=ttyS0 panic=-1 quiet rig.test=$2" </dev/null |
-        sed -u 's/\r$//'
+        -append "console=ttyS0 panic=-1 quiet rig.test=$2" </dev/null 2>/dev/null)
+    machine=$!
+    # It says every minute how long it is up. An emulated processor now and then loses the interrupt
+    # that would bring it back out of a guest; then nothing of the machine runs any more.
+    while IFS= read -r -t "$rig_silence_seconds" -u 9 line; do printf '%s\n' "${line%$'\r'}"; done
+    if kill "$machine" 2>/dev/null; then
+        printf 'The rig was silent for %s s.\n' "$rig_silence_seconds"
+    fi
+    exec 9<&-
     rm -f "$disk"
 }
 
-# The tests in the rig, each class in one of its own; once again if the rig itself did not come up.
+# The tests in the rig, each class in one of its own; once again if the rig did not come to its end.
 test_in_rig() {
     local system=$1 log=$build_dir/rig/log test attempt failed=0
     shift
@@ -109,8 +122,8 @@ test_in_rig() {
         for attempt in 1 2; do
             printf '== %s\n' "$test"
             boot_rig "$system" "$test" | tee "$log"
-            if grep -qE '^(ok|FAILED|SKIPPED) ' "$log"; then break; fi
-            printf 'The rig did not come to its tests (attempt %s).\n' "$attempt"
+            if grep -q '^rig: ended with ' "$log"; then break; fi
+            printf 'The rig did not come to its end (attempt %s).\n' "$attempt"
         done
         if ! grep -q '^rig: ended with 0$' "$log"; then failed=1; fi
     done
@@ -126,6 +139,25 @@ test_natively() {
 kvm_works() { rig_java dev.wrenn.vmm.NativeKvm "$FIRECRACKER_BIN"; }
 
 run_firecracker_tests() {
+    local tests=("$@")
+    if [ $# -eq 0 ]; then tests=("${firecracker_tests[@]}"); fi
+    run_on_firecracker "Testing on Firecracker" "${tests[@]}"
+    end_with_failures
+    say "All tests on Firecracker passed."
+}
+
+# Measures the rows that SPECIFICATION.md has of Firecracker and prints them.
+run_firecracker_bench() {
+    run_on_firecracker "Measuring on Firecracker" dev.wrenn.vmm.firecracker.FirecrackerRatios \
+        dev.wrenn.host.CapsuleRatios
+    sed -n 's/^measured: //p' "$build_dir/log/$(slug "Measuring on Firecracker").log"
+    end_with_failures
+}
+
+# run_on_firecracker LABEL TEST...: classes or methods, natively where KVM works, else in the rig.
+run_on_firecracker() {
+    local label=$1
+    shift
     if [ -z "${FIRECRACKER_BIN:-}" ]; then
         die "Not run: the tests of the Firecracker driver, because FIRECRACKER_BIN is not set." \
             "Set it to a statically linked firecracker that has its jailer beside it."
@@ -142,10 +174,8 @@ run_firecracker_tests() {
     install_missing
     build_guest
     step "Compiling the tests" compile_rig_tests || die "The tests do not compile."
-    local tests=("$@")
-    if [ $# -eq 0 ]; then tests=("${firecracker_tests[@]}"); fi
     if kvm_works; then
-        run_tests_of "Testing on Firecracker" test_natively "${tests[@]}"
+        run_tests_of "$label" test_natively "$@"
     else
         local system
         mkdir -p "$rig_cache/rig"
@@ -157,8 +187,6 @@ run_firecracker_tests() {
         fi
         step "Building the load of the rig" build_rig_load ||
             die "The load of the rig cannot be built."
-        run_tests_of "Testing on Firecracker" test_in_rig "$system" "${tests[@]}"
+        run_tests_of "$label" test_in_rig "$system" "$@"
     fi
-    end_with_failures
-    say "All tests on Firecracker passed."
 }

@@ -1,5 +1,6 @@
 package dev.wrenn.host;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -10,9 +11,12 @@ import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.HostState;
+import java.nio.file.Files;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.HexFormat;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -203,6 +207,32 @@ class CapsuleLifeVmTest {
         var seconds = Long.parseLong(lab.shell(capsule, "date +%s"));
         assertThat(Instant.ofEpochSecond(seconds))
                 .isCloseTo(Instant.now(), within(3, ChronoUnit.SECONDS));
+    }
+
+    @Test
+    void a_capsule_saved_by_another_vmm_is_refused_with_both_names_before_anything_is_started()
+            throws Exception {
+        var capsule = lab.pausedCapsule();
+        var before = lab.restingInventory();
+        var manifest = lab.newestSnapshotFile("manifest.json");
+        var saved = Files.readString(manifest);
+        var json =
+                saved.substring(0, saved.indexOf('\n'))
+                        .replaceFirst(
+                                "(\"state_format\":\")[^\"]+", "$1Firecracker 0.1 on a PDP-8");
+        var sha256 = MessageDigest.getInstance("SHA-256").digest(json.getBytes(UTF_8));
+        Files.writeString(manifest, json + "\n" + HexFormat.of().formatHex(sha256) + "\n");
+
+        assertThatThrownBy(() -> lab.host().resume(capsule))
+                .isInstanceOfSatisfying(
+                        WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.WRONG_STATE))
+                .hasMessageContaining("saved by Firecracker 0.1 on a PDP-8")
+                .hasMessageContaining("it runs " + lab.host().describe().vmm().split(" ", 2)[0]);
+
+        assertThat(lab.stateOf(capsule)).isEqualTo(HostState.PAUSED);
+        lab.assertNothingLeftSince(before);
+        Files.writeString(manifest, saved);
+        assertThat(lab.host().resume(capsule).state()).isEqualTo(HostState.RUNNING);
     }
 
     @Test

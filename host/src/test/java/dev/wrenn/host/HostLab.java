@@ -53,6 +53,14 @@ final class HostLab implements AutoCloseable {
     static final Duration SOON = Duration.ofSeconds(30);
     static final Duration START_LIMIT = Slowness.scaled(Duration.ofSeconds(20));
 
+    /** The machine may be as small as the rig, see scripts/rig.sh. */
+    private static final Capacity CAPACITY =
+            new Capacity(
+                    ByteSize.mib(64),
+                    Capacity.DEFAULTS.memoryOvercommit(),
+                    Capacity.DEFAULTS.checkpointMemory(),
+                    Capacity.DEFAULTS.diskReserve());
+
     /** Between a capsule's end and its traces being gone: slots are torn down in the background. */
     private static final Duration CLEAN_UP = Duration.ofSeconds(30);
 
@@ -121,9 +129,9 @@ final class HostLab implements AutoCloseable {
                 START_LIMIT,
                 Slowness.scaled(Duration.ofSeconds(120)),
                 Slowness.scaled(Duration.ofSeconds(60)),
-                DeviceLimits.NONE,
+                DeviceLimits.USUAL,
                 Set.of(),
-                Capacity.DEFAULTS,
+                CAPACITY,
                 Retention.DEFAULT);
     }
 

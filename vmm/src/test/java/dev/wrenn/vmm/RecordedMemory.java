@@ -7,13 +7,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CountDownLatch;
 
 /** Guest memory that was captured, to be served again; can be made to stop answering. */
-final class RecordedMemory implements PageSource, PageSink, AutoCloseable {
+public final class RecordedMemory implements PageSource, PageSink, AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment bytes;
     private final boolean[] isStored;
     private volatile CountDownLatch gate = new CountDownLatch(0);
 
-    RecordedMemory(long sizeBytes) {
+    /** Of that size, all of it zero. */
+    public RecordedMemory(long sizeBytes) {
         this.bytes = arena.allocate(sizeBytes, PAGE_BYTES);
         this.isStored = new boolean[Math.toIntExact(sizeBytes / PAGE_BYTES)];
     }

@@ -318,23 +318,30 @@ abstract class VmmContract extends VmmScenario {
     }
 
     @Test
-    void a_guest_writes_no_faster_than_its_disk_may_be_and_is_saved_meanwhile() {
+    void a_guest_writes_no_faster_than_its_disk_may_be_booted_and_restored() {
         var limits =
                 new DeviceLimits(
                         Optional.of(ByteSize.mib(1)), OptionalLong.empty(), Optional.empty());
         var limited = lab.hold(open(limits));
-        lab.announced(limited);
+        var server = lab.announced(limited);
         var vm = lab.hold(limited.boot(lab.spec, lab.source("test.write"), VmLab.soon()));
         VmLab.awaitTick(vm, 2);
+        assertMibEachSecond(vm);
+
+        var frozen = freeze(vm, server, lab.memory(), "state");
+        lab.serving(frozen.memory());
+        var again = lab.hold(limited.restore(lab.spec, frozen.state(), VmLab.soon()));
+        again.resume(VmLab.soon());
+        VmLab.awaitTick(again, frozen.lastTick() + 2);
+        assertMibEachSecond(again);
+    }
+
+    /** Each tick is a MiB. */
+    private static void assertMibEachSecond(Vm vm) {
         int before = VmLab.lastTick(vm.console(VmLab.soon()));
-
         var watch = Stopwatch.start();
-        VmLab.awaitTick(vm, before + 4); // each is a MiB
+        VmLab.awaitTick(vm, before + 4);
         assertThat(watch.elapsed()).isGreaterThan(Duration.ofSeconds(2));
-
-        vm.freeze(VmLab.soon());
-        vm.saveState(folder.resolve("state"), VmLab.soon());
-        assertThat(folder.resolve("state")).isNotEmptyFile();
     }
 
     @Test

@@ -14,7 +14,6 @@ import dev.wrenn.snapshot.PageSource;
 import dev.wrenn.snapshot.Snapshot;
 import dev.wrenn.snapshot.SnapshotDraft;
 import dev.wrenn.snapshot.SnapshotId;
-import dev.wrenn.vmm.MemoryReader;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -169,12 +168,14 @@ public final class PausePath {
         };
     }
 
-    /** About how much a save will write. */
+    /** About how much a save will write; 0 if nobody can tell beforehand. */
     private long changedBytes(RunningCapsule run, Facts facts) {
-        // A VMM that writes the memory of a booted guest itself has not met the page server.
-        return run.base().isEmpty() && machinery.vmm().memoryReader() == MemoryReader.VMM
-                ? facts.memory().bytes()
-                : run.pages().changedBytes();
+        return switch (machinery.vmm().memoryReader()) {
+            case PAGE_SERVER -> run.pages().changedBytes();
+            // It writes all of a booted guest. Of a restored one it keeps to itself how much
+            // changed; what then does not fit on the volume fails the save, and the VM runs on.
+            case VMM -> run.base().isEmpty() ? facts.memory().bytes() : 0;
+        };
     }
 
     /** Lets a frozen VM run on after a failure; what fails here is added to that failure. */
