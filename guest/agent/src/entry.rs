@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-const PERMISSION_BITS: u32 = 0o7777;
+/// What a mode says beside the kind of file.
+pub const PERMISSION_BITS: u32 = 0o7777;
 
 /// Describes what is at a path, under that very path. Of a symbolic link, type, mode and size are
 /// those of its target; everything else is its own.

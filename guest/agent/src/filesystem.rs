@@ -1,9 +1,9 @@
 //! Service `filesystem.Filesystem`, but for watching.
 
 use crate::connect::{unsupported, Codec};
-use crate::entry::describe;
+use crate::entry::{describe, PERMISSION_BITS};
 use crate::messages::filesystem::{
-    EntryInfo, EntryResponse, ListDirRequest, ListDirResponse, MoveRequest, PathRequest,
+    ChmodRequest, EntryInfo, EntryResponse, ListDirRequest, ListDirResponse, MoveRequest, PathRequest,
 };
 use crate::messages::Empty;
 use crate::rpc_error::RpcError;
@@ -14,8 +14,9 @@ use crate::watch_rpc;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub async fn call(agent: Arc<Agent>, method: &str, headers: HeaderMap, body: Bod
         "ListDir" => codec.reply(list_at(codec, caller, body).await),
         "MakeDir" => codec.reply(make_at(codec, caller, body).await),
         "Move" => codec.reply(move_between(codec, caller, body).await),
+        "Chmod" => codec.reply(chmod_at(codec, caller, body).await),
         "Remove" => codec.reply(remove_at(codec, caller, body).await),
         "CreateWatcher" => codec.reply(watch_rpc::create(&agent, codec, caller, body).await),
         "GetWatcherEvents" => codec.reply(watch_rpc::events(&agent, codec, body).await),
@@ -110,6 +112,16 @@ async fn move_between(
         caller.place(&request.destination)?,
     );
     aside(move || rename(&from, &to, &caller.user)).await
+}
+
+async fn chmod_at(
+    codec: Codec,
+    caller: Result<Caller, RpcError>,
+    body: Body,
+) -> Result<EntryResponse, RpcError> {
+    let request: ChmodRequest = codec.read_unary(body).await?;
+    let path = caller?.place(&request.path)?;
+    aside(move || chmod(&path, request.mode)).await
 }
 
 async fn remove_at(
@@ -242,6 +254,17 @@ fn rename(from: &Path, to: &Path, user: &User) -> Result<EntryResponse, RpcError
     }
     fs::rename(from, to).map_err(|e| failed(to, &e))?;
     stat(to)
+}
+
+/// Of a link, it is the target's mode that changes: links have none (chmod(2)).
+fn chmod(path: &Path, mode: u32) -> Result<EntryResponse, RpcError> {
+    if mode > PERMISSION_BITS {
+        return Err(RpcError::invalid(format!(
+            "mode {mode:o} has more than the permission bits, at most 7777"
+        )));
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| failed(path, &e))?;
+    stat(path)
 }
 
 fn remove(path: &Path) -> Result<Empty, RpcError> {

@@ -86,6 +86,31 @@ fn folders_are_made_moved_and_removed() {
 }
 
 #[test]
+fn the_mode_changes_of_what_a_link_leads_to_and_of_nothing_else() {
+    let agent = Agent::start();
+    let folder = tempfile::tempdir().expect("folder");
+    let (file, link) = (folder.path().join("f"), folder.path().join("link"));
+    fs::write(&file, "x").expect("file");
+    std::os::unix::fs::symlink("f", &link).expect("link");
+    let chmod = |path: &Path, mode: u32| json!({"path": path.to_str(), "mode": mode});
+    let changed = agent.call(&method("Chmod"), &chmod(&link, 0o4751));
+    assert_eq!(changed["entry"]["path"], json!(link.to_str()));
+    assert_eq!(changed["entry"]["mode"], 0o4751);
+    let entry = agent.call(&method("Stat"), &at(&file))["entry"].clone();
+    assert_eq!(
+        (&entry["mode"], &entry["permissions"]),
+        (&json!(0o4751), &json!("-rwxr-x--x"))
+    );
+    for (path, mode, refused) in [
+        (file.as_path(), 0o10000, (400, "invalid_argument")),
+        (Path::new("/no/such/file"), 0o600, (404, "not_found")),
+    ] {
+        let (status, code) = agent.fail(&method("Chmod"), &chmod(path, mode));
+        assert_eq!((status, code.as_str()), refused);
+    }
+}
+
+#[test]
 fn a_new_file_is_told_by_three_events() {
     let agent = Agent::start();
     let folder = tempfile::tempdir().expect("folder");

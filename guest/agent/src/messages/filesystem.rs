@@ -27,6 +27,18 @@ pub struct MoveRequest {
     pub destination: String,
 }
 
+/// Request of `Chmod`, which only this agent has.
+#[derive(Clone, PartialEq, Eq, Message, Deserialize)]
+#[serde(default)]
+pub struct ChmodRequest {
+    /// Of which path.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// Permission bits.
+    #[prost(uint32, tag = "2")]
+    pub mode: u32,
+}
+
 /// Request of `ListDir`.
 #[derive(Clone, PartialEq, Eq, Message, Deserialize)]
 #[serde(default)]

@@ -36,6 +36,7 @@ import dev.wrenn.control.socket.ExecSockets;
 import dev.wrenn.control.socket.PortSockets;
 import dev.wrenn.control.socket.PtySockets;
 import dev.wrenn.control.socket.Sockets;
+import dev.wrenn.control.socket.WatchSockets;
 import dev.wrenn.control.usage.Usage;
 import dev.wrenn.control.usage.UsageRoutes;
 import dev.wrenn.control.usage.UsageSampling;
@@ -157,6 +158,7 @@ public final class ControlPlane implements Resource {
                         new ExecSockets(sockets).addTo(routes);
                         new PtySockets(sockets).addTo(routes);
                         new PortSockets(sockets).addTo(routes);
+                        new WatchSockets(sockets).addTo(routes);
                         served.addAll(routes.added());
                     });
             http.start(listenHost, listenPort);

@@ -360,4 +360,41 @@ class FilesTest {
         client.post(files + "/move", "{\"source\":\"/tmp/from\",\"destination\":\"/tmp/x\"}")
                 .fails(404, "not_found");
     }
+
+    @ParameterizedTest
+    @CsvSource({"'\"0640\"',416", "'\"640\"',416", "416,416", "'\"04755\"',2541", "0,0"})
+    void a_mode_may_be_a_number_or_octal_digits(String mode, int bits) {
+        write("/srv/tool", "x");
+
+        var entry =
+                client.post(files + "/chmod", "{\"path\":\"/srv/tool\",\"mode\":" + mode + "}")
+                        .is(200)
+                        .path("entry");
+
+        assertThat(entry.path("path").asText()).isEqualTo("/srv/tool");
+        assertThat(entry.path("mode").asInt()).isEqualTo(bits);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{\"path\":\"/etc\"}",
+                "{\"mode\":420}",
+                "{\"path\":\"/etc\",\"mode\":4096}",
+                "{\"path\":\"/etc\",\"mode\":-1}",
+                "{\"path\":\"/etc\",\"mode\":\"0999\"}",
+                "{\"path\":\"/etc\",\"mode\":\"u+x\"}",
+                "{\"path\":\"/etc\",\"mode\":\"\"}",
+                "{\"path\":\"/etc\",\"mode\":1.5}",
+                "{\"path\":\"/etc\",\"mode\":true}"
+            })
+    void what_is_no_mode_is_refused(String body) {
+        client.post(files + "/chmod", body).fails(400, "invalid_request");
+    }
+
+    @Test
+    void the_mode_of_nothing_cannot_change() {
+        client.post(files + "/chmod", "{\"path\":\"/no/such\",\"mode\":420}")
+                .fails(404, "not_found");
+    }
 }

@@ -65,7 +65,7 @@ class StreamsTest {
     // ---- who may ----
 
     @ParameterizedTest
-    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream"})
+    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream", "/files/watch"})
     void a_wrong_key_is_refused_before_the_upgrade(String route) {
         for (var headers :
                 java.util.List.of(
@@ -76,7 +76,7 @@ class StreamsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream"})
+    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream", "/files/watch"})
     void a_malformed_id_is_refused_before_the_upgrade(String route) {
         assertThat(
                         Ws.refusal(
@@ -87,7 +87,7 @@ class StreamsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream"})
+    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream", "/files/watch"})
     void a_capsule_of_another_team_is_absent_within_the_conversation(String route) {
         try (var ws = Ws.open(RIG.newClient(), path + route);
                 var nobody = Ws.open(client, NOBODY + route)) {
@@ -97,7 +97,7 @@ class StreamsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream"})
+    @ValueSource(strings = {"/exec/stream", "/pty", "/processes/1/stream", "/files/watch"})
     void a_paused_capsule_says_so_within_the_conversation(String route) {
         client.post(path + "/pause").is(200);
 
@@ -281,7 +281,10 @@ class StreamsTest {
     @Test
     void a_pause_ends_every_conversation_in_order() {
         try (var exec = Ws.open(client, path + "/exec/stream");
+                var watch = Ws.open(client, path + "/files/watch");
                 var pty = Ws.open(client, path + "/pty")) {
+            watch.send("{\"type\":\"start\",\"path\":\"/\"}");
+            watch.next("started");
             exec.send(start("sleep 300"));
             exec.next("start");
             pty.send("{\"type\":\"start\",\"cmd\":\"/bin/cat\"}");
@@ -291,6 +294,7 @@ class StreamsTest {
 
             assertThat(exec.fails()).contains("paused");
             assertThat(pty.fails()).contains("paused");
+            assertThat(watch.fails()).contains("paused");
         }
     }
 

@@ -35,5 +35,7 @@ public enum FailPoint {
     /** At every piece of a file that is read. */
     READ_FILE,
     /** Before a file is written. */
-    WRITE_FILE
+    WRITE_FILE,
+    /** When a change is told to a watch. */
+    TELL_CHANGE
 }

@@ -3,11 +3,14 @@ package dev.wrenn.simhost;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
+import dev.wrenn.contract.guest.FileChange;
 import dev.wrenn.contract.guest.FileEntry;
+import dev.wrenn.contract.guest.FileWatch;
 import dev.wrenn.contract.guest.GuestProcess;
 import dev.wrenn.contract.guest.GuestSession;
 import dev.wrenn.contract.guest.ProcessEvent;
@@ -24,6 +27,7 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -403,6 +407,75 @@ public abstract class GuestContract {
         assertThat(read("/tmp/some/where/to", 0)).isEqualTo("moved");
         assertRefused(Kind.ABSENT, () -> guest.stat("/tmp/from"));
         assertRefused(Kind.ABSENT, () -> guest.move("/tmp/from", "/tmp/again"));
+    }
+
+    @Test
+    void a_mode_changes_with_all_its_bits_and_only_to_one_that_exists() {
+        guest.write("/root/tool", 0, new ByteArrayInputStream(new byte[] {1}));
+
+        assertThat(guest.changeMode("/root/tool", 04751).mode()).isEqualTo(04751);
+        assertThat(guest.stat("/root/tool").permissions()).isEqualTo("-rwxr-x--x");
+        assertRefused(Kind.INVALID, () -> guest.changeMode("/root/tool", 010000));
+        assertRefused(Kind.ABSENT, () -> guest.changeMode("/root/none", 0644));
+    }
+
+    /** What is told up to that change; the same twice in a row counts once. */
+    private static List<FileChange> toldUpTo(FileWatch watch, FileChange last) {
+        var told = new ArrayList<FileChange>();
+        while (told.isEmpty() || !told.getLast().equals(last)) {
+            var next = watch.next().orElseThrow();
+            // A real guest also tells that a new file was given to its owner.
+            boolean isOwner = next.kind() == FileChange.Kind.CHMOD && !last.equals(next);
+            if (!isOwner && (told.isEmpty() || !told.getLast().equals(next))) {
+                told.add(next);
+            }
+        }
+        return told;
+    }
+
+    @Test
+    void a_watch_tells_each_change_in_order_and_how_deep_is_asked() {
+        guest.makeDirectory("/root/seen/sub");
+        try (var flat = guest.watch("/root/seen", false);
+                var deep = guest.watch("/root/seen", true)) {
+            guest.write("/root/seen/sub/a", 0, new ByteArrayInputStream(new byte[] {1}));
+            guest.move("/root/seen/sub/a", "/root/seen/b");
+            guest.changeMode("/root/seen/b", 0600);
+            guest.remove("/root/seen/b");
+
+            var removed = new FileChange(FileChange.Kind.REMOVE, "b");
+            assertThat(toldUpTo(deep, removed))
+                    .containsSequence(
+                            new FileChange(FileChange.Kind.CREATE, "sub/a"),
+                            new FileChange(FileChange.Kind.WRITE, "sub/a"),
+                            new FileChange(FileChange.Kind.RENAME, "sub/a"),
+                            new FileChange(FileChange.Kind.CREATE, "b"));
+            assertThat(flat.next()).contains(new FileChange(FileChange.Kind.CREATE, "b"));
+            assertThat(flat.next()).contains(new FileChange(FileChange.Kind.CHMOD, "b"));
+        }
+    }
+
+    @Test
+    void only_a_directory_can_be_watched() {
+        guest.write("/root/plain", 0, new ByteArrayInputStream(new byte[0]));
+
+        assertRefused(Kind.INVALID, () -> guest.watch("/root/plain", false));
+        assertRefused(Kind.ABSENT, () -> guest.watch("/root/no-such", false));
+    }
+
+    @Test
+    void a_watch_ends_with_its_reason_at_a_pause_and_quietly_when_it_is_closed() {
+        var closed = guest.watch("/root", true);
+        try (var forks = new Forks();
+                var paused = guest.watch("/root", true)) {
+            var waiting = forks.start("reader", closed::next);
+            closed.close();
+            assertThat(waiting.take(LIMIT)).isEmpty();
+
+            host().pause(capsule);
+
+            assertRefused(Kind.WRONG_STATE, paused::next);
+        }
     }
 
     @Test

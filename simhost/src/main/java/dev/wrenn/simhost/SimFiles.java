@@ -2,6 +2,7 @@ package dev.wrenn.simhost;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.guest.FileChange;
 import dev.wrenn.contract.guest.FileContent;
 import dev.wrenn.contract.guest.FileEntry;
 import java.io.IOException;
@@ -22,13 +23,19 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
-/** The file system of a simulated guest: a folder of this machine that it takes for its root. */
+/**
+ * The file system of a simulated guest: a folder of this machine that it takes for its root.
+ * Watches see what is changed through sessions, not what programs do.
+ */
 final class SimFiles {
     private static final String HOME = "/root";
 
     private final Path root;
     private final FailPoints failPoints;
+    private final Set<SimWatch> watches = ConcurrentHashMap.newKeySet();
 
     /** The work on one path. */
     private interface Work<T> {
@@ -85,6 +92,7 @@ final class SimFiles {
                     if (Files.isDirectory(p)) {
                         throw invalid("path '%s' is a directory".formatted(shown(p)));
                     }
+                    boolean isNew = !Files.exists(p);
                     try (var file =
                             Files.newByteChannel(
                                     p, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
@@ -92,8 +100,13 @@ final class SimFiles {
                             throw invalid(
                                     "path '%s' has only %d bytes".formatted(shown(p), file.size()));
                         }
+                        if (isNew) {
+                            tell(FileChange.Kind.CREATE, p);
+                        }
                         file.truncate(offset).position(offset);
                         return content.transferTo(Channels.newOutputStream(file));
+                    } finally {
+                        tell(FileChange.Kind.WRITE, p);
                     }
                 });
     }
@@ -132,8 +145,39 @@ final class SimFiles {
                                 "path '%s' exists and is not a directory".formatted(shown(p)));
                     }
                     Files.createDirectories(p);
+                    tell(FileChange.Kind.CREATE, p);
                     return entry(p);
                 });
+    }
+
+    FileEntry changeMode(String path, int mode) {
+        return at(
+                path,
+                p -> {
+                    if (mode < 0 || mode > 07777) {
+                        throw invalid("mode %o has more than the permission bits".formatted(mode));
+                    }
+                    Files.setAttribute(p, "unix:mode", mode);
+                    tell(FileChange.Kind.CHMOD, p);
+                    return entry(p);
+                });
+    }
+
+    SimWatch watch(String path, boolean recursive) {
+        return at(
+                path,
+                p -> {
+                    if (!Files.readAttributes(p, PosixFileAttributes.class).isDirectory()) {
+                        throw invalid("path '%s' is not a directory".formatted(shown(p)));
+                    }
+                    var watch = new SimWatch(p, recursive, failPoints, watches::remove);
+                    watches.add(watch);
+                    return watch;
+                });
+    }
+
+    private void tell(FileChange.Kind kind, Path path) {
+        watches.forEach(w -> w.tell(kind, path));
     }
 
     FileEntry move(String from, String to) {
@@ -149,6 +193,8 @@ final class SimFiles {
                                             source,
                                             target,
                                             java.nio.file.StandardCopyOption.ATOMIC_MOVE);
+                                    tell(FileChange.Kind.RENAME, source);
+                                    tell(FileChange.Kind.CREATE, target);
                                     return entry(target);
                                 }));
     }
@@ -162,6 +208,7 @@ final class SimFiles {
                         throw invalid("the root directory cannot be removed");
                     }
                     Folders.delete(p);
+                    tell(FileChange.Kind.REMOVE, p);
                     return p;
                 });
     }

@@ -4,6 +4,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.FileContent;
 import dev.wrenn.contract.guest.FileEntry;
+import dev.wrenn.contract.guest.FileWatch;
 import dev.wrenn.contract.guest.GuestConnection;
 import dev.wrenn.contract.guest.GuestProcess;
 import dev.wrenn.contract.guest.GuestSession;
@@ -35,6 +36,7 @@ final class SimGuest implements GuestSession {
     private final Consumer<SimGuest> onClose;
     private final AtomicBoolean closed = new AtomicBoolean();
     private final Set<SimStream> streams = ConcurrentHashMap.newKeySet();
+    private final Set<SimWatch> watches = ConcurrentHashMap.newKeySet();
     private final Set<Connection> connections = ConcurrentHashMap.newKeySet();
     private volatile Optional<WrennException> endedBecause = Optional.empty();
 
@@ -53,6 +55,7 @@ final class SimGuest implements GuestSession {
     void end(WrennException reason) {
         endedBecause = Optional.of(reason);
         streams.forEach(s -> s.fail(reason));
+        watches.forEach(w -> w.fail(reason));
         connections.forEach(Connection::close);
     }
 
@@ -136,6 +139,21 @@ final class SimGuest implements GuestSession {
     }
 
     @Override
+    public FileEntry changeMode(String path, int mode) {
+        refuseIfEnded();
+        return files.changeMode(path, mode);
+    }
+
+    @Override
+    public FileWatch watch(String path, boolean recursive) {
+        refuseIfEnded();
+        var watch = files.watch(path, recursive);
+        watches.add(watch);
+        endedBecause.ifPresent(watch::fail); // it was ended while this one was made
+        return watch;
+    }
+
+    @Override
     public void remove(String path) {
         refuseIfEnded();
         files.remove(path);
@@ -167,6 +185,7 @@ final class SimGuest implements GuestSession {
     public void close() {
         if (closed.compareAndSet(false, true)) {
             streams.forEach(SimStream::close);
+            watches.forEach(SimWatch::close);
             connections.forEach(Connection::close);
             onClose.accept(this);
         }

@@ -54,6 +54,20 @@ public interface GuestSession extends AutoCloseable {
     /** Renames, creating the destination's parents. */
     FileEntry move(String from, String to);
 
+    /**
+     * Changes the permission bits; of a symbolic link, those of what it leads to.
+     *
+     * @param mode 0 to 07777
+     */
+    FileEntry changeMode(String path, int mode);
+
+    /**
+     * Watches a directory from now on.
+     *
+     * @param recursive whether what is below counts too, directories made later included
+     */
+    FileWatch watch(String path, boolean recursive);
+
     /** Removes recursively; {@code ABSENT} if there is nothing. */
     void remove(String path);
 

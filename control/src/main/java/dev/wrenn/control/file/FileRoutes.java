@@ -46,6 +46,7 @@ public final class FileRoutes {
         routes.post(base + "/list", ctx -> withPath(ctx, this::list));
         routes.post(base + "/stat", ctx -> withPath(ctx, FileRoutes::stat));
         routes.post(base + "/mkdir", ctx -> withPath(ctx, FileRoutes::makeDirectory));
+        routes.post(base + "/chmod", ctx -> withPath(ctx, FileRoutes::changeMode));
         routes.post(base + "/remove", ctx -> withPath(ctx, FileRoutes::remove));
         routes.post(base + "/move", this::move);
     }
@@ -181,6 +182,10 @@ public final class FileRoutes {
 
     private static void makeDirectory(Call call, String path) {
         answer(call.ctx(), wrapped(call.guest().makeDirectory(path)));
+    }
+
+    private static void changeMode(Call call, String path) {
+        answer(call.ctx(), wrapped(call.guest().changeMode(path, call.body().mode("mode"))));
     }
 
     private static void remove(Call call, String path) {

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.regex.Pattern;
 
 /**
  * A JSON object that a client sent, read field by field.
@@ -29,6 +30,8 @@ public final class JsonBody {
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                     .build();
+
+    private static final Pattern OCTAL_MODE = Pattern.compile("0?[0-7]{1,4}");
 
     private final JsonNode root;
 
@@ -62,6 +65,14 @@ public final class JsonBody {
         }
     }
 
+    /** One that was parsed already, such as a message of a conversation. */
+    public static JsonBody of(JsonNode object) {
+        if (!object.isObject()) {
+            throw ApiException.invalid("the message must be a JSON object");
+        }
+        return new JsonBody(object);
+    }
+
     /** A text; empty counts as absent. */
     public Optional<String> text(String field) {
         return present(field)
@@ -89,6 +100,24 @@ public final class JsonBody {
             throw ApiException.invalid(field + " must be a whole number");
         }
         return OptionalLong.of(value.get().longValue());
+    }
+
+    /** Permission bits that must be there: a number, or its octal digits as a text. */
+    public int mode(String field) {
+        var value = present(field).orElseThrow(() -> ApiException.invalid(field + " is missing"));
+        if (value.isTextual() && OCTAL_MODE.matcher(value.textValue()).matches()) {
+            return Integer.parseInt(value.textValue(), 8);
+        }
+        if (value.isIntegralNumber() && value.canConvertToInt()) {
+            int bits = value.intValue();
+            if (bits >= 0 && bits <= 07777) {
+                return bits;
+            }
+        }
+        throw ApiException.invalid(
+                field
+                        + " must be octal digits in a text, such as \"0644\", or a number from 0 to"
+                        + " 4095");
     }
 
     /** True or false; false if absent. */

@@ -15,11 +15,6 @@ final class AgentProcessStream implements ProcessStream {
     private final EndReason endReason;
     private boolean ended;
 
-    /** Says why a session was ended from our side, if it was. */
-    interface EndReason {
-        Optional<WrennException> failure();
-    }
-
     AgentProcessStream(ConnectStream messages, EndReason endReason) {
         this.messages = messages;
         this.endReason = endReason;

@@ -3,10 +3,10 @@ package dev.wrenn.host.guest;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Kind;
-import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.guest.FileContent;
 import dev.wrenn.contract.guest.FileEntry;
+import dev.wrenn.contract.guest.FileWatch;
 import dev.wrenn.contract.guest.GuestConnection;
 import dev.wrenn.contract.guest.GuestProcess;
 import dev.wrenn.contract.guest.GuestSession;
@@ -15,15 +15,18 @@ import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.guest.ProcessStream;
 import dev.wrenn.contract.guest.PtySize;
 import dev.wrenn.contract.guest.Signal;
+import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import org.eclipse.jetty.client.Request;
 
 /**
  * A session over the agent's data plane protocol; services {@code process} and {@code filesystem}.
@@ -35,6 +38,7 @@ public final class AgentSession implements GuestSession {
     private final GuestAgent agent;
     private final Runnable onClose;
     private final Set<AutoCloseable> open = ConcurrentHashMap.newKeySet();
+    private final Set<Request> inFlight = ConcurrentHashMap.newKeySet();
     private volatile Optional<WrennException> endedBecause = Optional.empty();
     private volatile boolean closed;
 
@@ -42,14 +46,38 @@ public final class AgentSession implements GuestSession {
      * @param onClose called once when the session is closed
      */
     public AgentSession(GuestAgent agent, Runnable onClose) {
-        this.agent = agent;
+        this.agent = agent.observedBy(this::observed);
         this.onClose = onClose;
     }
 
-    /** Ends every open stream of the session; their readers get the reason. */
+    /**
+     * Ends every open stream, transfer and call of the session; whoever waits for one gets the
+     * reason. The guest is gone, but its silence alone would be noticed much later.
+     */
     public void end(WrennException reason) {
         endedBecause = Optional.of(reason);
         closeStreams();
+        inFlight.forEach(AgentSession::abort);
+    }
+
+    private Request observed(Request request) {
+        return request.onRequestQueued(
+                        queued -> {
+                            inFlight.add(queued);
+                            if (endedBecause.isPresent()) {
+                                abort(queued); // the end may have passed over the set before
+                            }
+                        })
+                .onComplete(result -> inFlight.remove(result.getRequest()));
+    }
+
+    /** How many calls, streams and transfers are remembered, for tests. */
+    int callsUnderWay() {
+        return inFlight.size();
+    }
+
+    private static void abort(Request request) {
+        var _ = request.abort(new IOException("the run of the capsule has ended"));
     }
 
     @Override
@@ -72,7 +100,7 @@ public final class AgentSession implements GuestSession {
         order.limit()
                 .ifPresent(l -> headers.put("Connect-Timeout-Ms", Long.toString(l.toMillis())));
         order.user().ifPresent(u -> headers.put("Authorization", basic(u)));
-        return track(agent.stream(PROCESS + "Start", message, headers));
+        return track(stream(PROCESS + "Start", message, headers));
     }
 
     @Override
@@ -81,7 +109,7 @@ public final class AgentSession implements GuestSession {
         if (replayScrollback) {
             headers.put("X-Wrenn-Replay", "1");
         }
-        return track(agent.stream(PROCESS + "Connect", selecting(process), headers));
+        return track(stream(PROCESS + "Connect", selecting(process), headers));
     }
 
     @Override
@@ -166,6 +194,26 @@ public final class AgentSession implements GuestSession {
     }
 
     @Override
+    public FileEntry changeMode(String path, int mode) {
+        return entry(FILESYSTEM + "Chmod", m -> m.put("path", path).put("mode", mode));
+    }
+
+    @Override
+    public FileWatch watch(String path, boolean recursive) {
+        var message = GuestAgent.JSON.createObjectNode();
+        message.put("path", path).put("recursive", recursive);
+        var messages = register(stream(FILESYSTEM + "WatchDir", message, Map.of()));
+        var watch = new AgentFileWatch(messages, () -> endedBecause);
+        try {
+            watch.awaitStart();
+        } catch (WrennException e) {
+            watch.close();
+            throw e;
+        }
+        return watch;
+    }
+
+    @Override
     public void remove(String path) {
         stat(path); // the protocol calls a missing path a success, our callers must learn of it
         call(FILESYSTEM + "Remove", GuestAgent.JSON.createObjectNode().put("path", path));
@@ -196,6 +244,10 @@ public final class AgentSession implements GuestSession {
         return tracked(() -> agent.call(method, message));
     }
 
+    private ConnectStream stream(String method, ObjectNode message, Map<String, String> headers) {
+        return tracked(() -> agent.stream(method, message, headers));
+    }
+
     /** Runs a call and, if the session was ended meanwhile, says why instead of how it broke. */
     private <T> T tracked(java.util.function.Supplier<T> call) {
         refuseIfEnded();
@@ -216,25 +268,17 @@ public final class AgentSession implements GuestSession {
     }
 
     private ProcessStream track(ConnectStream messages) {
-        refuseIfEnded();
-        var stream = new AgentProcessStream(messages, () -> endedBecause);
-        Resource registered = stream::close;
-        open.add(registered);
-        if (endedBecause.isPresent()) {
-            stream.close(); // ended meanwhile; the reader gets the reason
-        }
-        return new ProcessStream() {
-            @Override
-            public Optional<dev.wrenn.contract.guest.ProcessEvent> next() {
-                return stream.next();
-            }
+        return new AgentProcessStream(register(messages), () -> endedBecause);
+    }
 
-            @Override
-            public void close() {
-                open.remove(registered);
-                stream.close();
-            }
-        };
+    /** From now on the end of the session ends the stream, until its reader closes it. */
+    private ConnectStream register(ConnectStream messages) {
+        open.add(messages);
+        messages.onClose(() -> open.remove(messages));
+        if (endedBecause.isPresent()) {
+            messages.close(); // ended meanwhile; the reader gets the reason
+        }
+        return messages;
     }
 
     private void closeStreams() {

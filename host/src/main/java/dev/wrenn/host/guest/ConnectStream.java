@@ -28,10 +28,16 @@ final class ConnectStream implements Resource {
     private final Request request;
     private final DataInputStream frames;
     private volatile boolean closed;
+    private volatile Runnable whenClosed = () -> {};
 
     ConnectStream(Request request, InputStream body) {
         this.request = request;
         this.frames = new DataInputStream(body);
+    }
+
+    /** Runs that when the stream is closed; set before any other thread can close it. */
+    void onClose(Runnable action) {
+        whenClosed = action;
     }
 
     static byte[] frame(ObjectNode message) {
@@ -85,6 +91,7 @@ final class ConnectStream implements Resource {
     public void close() {
         if (!closed) {
             closed = true;
+            whenClosed.run();
             var _ = request.abort(new IOException("detached"));
         }
     }

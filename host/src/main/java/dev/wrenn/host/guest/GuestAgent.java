@@ -17,6 +17,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.UnaryOperator;
 import org.eclipse.jetty.client.BytesRequestContent;
 import org.eclipse.jetty.client.CompletableResponseListener;
 import org.eclipse.jetty.client.ContentResponse;
@@ -51,6 +52,7 @@ public final class GuestAgent implements Resource {
     private final Object runTag;
     private final Secret token;
     private final int port;
+    private final UnaryOperator<Request> observer;
 
     /**
      * @param http shared client
@@ -61,11 +63,27 @@ public final class GuestAgent implements Resource {
      */
     public GuestAgent(
             HttpClient http, Inet4Address address, int port, Object runTag, Secret token) {
+        this(http, address, port, runTag, token, UnaryOperator.identity());
+    }
+
+    private GuestAgent(
+            HttpClient http,
+            Inet4Address address,
+            int port,
+            Object runTag,
+            Secret token,
+            UnaryOperator<Request> observer) {
         this.http = http;
         this.address = address;
         this.port = port;
         this.runTag = runTag;
         this.token = token;
+        this.observer = observer;
+    }
+
+    /** The same agent; each call, stream and transfer passes the observer before it is sent. */
+    GuestAgent observedBy(UnaryOperator<Request> calls) {
+        return new GuestAgent(http, address, port, runTag, token, calls);
     }
 
     /**
@@ -193,10 +211,11 @@ public final class GuestAgent implements Resource {
 
     /** A plain request to the agent, authorised, without a body. */
     Request request(String pathAndQuery, HttpMethod method) {
-        return http.newRequest(uri(pathAndQuery))
-                .method(method)
-                .tag(runTag)
-                .headers(h -> h.put("X-Access-Token", token.reveal()));
+        return observer.apply(
+                http.newRequest(uri(pathAndQuery))
+                        .method(method)
+                        .tag(runTag)
+                        .headers(h -> h.put("X-Access-Token", token.reveal())));
     }
 
     /** Sends a request and reads a bounded answer whole. */

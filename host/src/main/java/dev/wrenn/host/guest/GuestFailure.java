@@ -40,7 +40,7 @@ public final class GuestFailure extends WrennException {
                             Kind.INVALID;
                     case "not_found" -> Kind.ABSENT;
                     case "already_exists", "aborted" -> Kind.CONFLICT;
-                    case "resource_exhausted" -> Kind.EXHAUSTED;
+                    case "resource_exhausted", "data_loss" -> Kind.EXHAUSTED;
                     case "permission_denied" -> Kind.INVALID;
                     default -> Kind.UNAVAILABLE;
                 };
