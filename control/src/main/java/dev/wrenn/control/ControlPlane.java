@@ -24,6 +24,9 @@ import dev.wrenn.control.capsule.Templates;
 import dev.wrenn.control.checkpoint.CheckpointRoutes;
 import dev.wrenn.control.checkpoint.Checkpoints;
 import dev.wrenn.control.document.DocumentRoutes;
+import dev.wrenn.control.event.EventFeed;
+import dev.wrenn.control.event.EventRoutes;
+import dev.wrenn.control.event.Events;
 import dev.wrenn.control.file.FileRoutes;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.ErrorResponse;
@@ -72,6 +75,7 @@ public final class ControlPlane implements Resource {
     private final Reconciliation reconciliation;
     private final BuildWorkers builders;
     private final UsageSampling sampling;
+    private final EventFeed feed;
     private final Javalin http;
     private final List<String> routes;
 
@@ -80,12 +84,14 @@ public final class ControlPlane implements Resource {
             Reconciliation reconciliation,
             BuildWorkers builders,
             UsageSampling sampling,
+            EventFeed feed,
             Javalin http,
             List<String> routes) {
         this.keys = keys;
         this.reconciliation = reconciliation;
         this.builders = builders;
         this.sampling = sampling;
+        this.feed = feed;
         this.http = http;
         this.routes = List.copyOf(routes);
     }
@@ -122,9 +128,11 @@ public final class ControlPlane implements Resource {
         var keys = new ApiKeys(db, clock);
         var stock = new StockTemplates(db, host, clock);
         stock.announce();
-        var templates = new Templates(db, stock, host, clock);
+        var events = new Events(db, clock);
+        var templates = new Templates(db, stock, host, events, clock);
         var metrics = new OperatorMetrics(VERSION, db, database::connections, host);
-        var capsules = new Capsules(db, templates, stock, host, config, clock, metrics.timer());
+        var capsules =
+                new Capsules(db, templates, stock, host, config, events, clock, metrics.timer());
         var requests = new Requests(keys, config.maxJsonBytes());
         var buildCapsules = new BuildCapsules(db, capsules, templates, stock, host, clock);
         var builds = new Builds(db, buildCapsules, config, BuildConfig.DEFAULTS, clock);
@@ -132,6 +140,7 @@ public final class ControlPlane implements Resource {
         var builders = BuildWorkers.start(db, buildCapsules, BuildConfig.DEFAULTS);
         var usage = new Usage(db, clock);
         var sampling = UsageSampling.start(usage);
+        var feed = EventFeed.start(db, capsules::describe, clock);
         var served = new ArrayList<String>();
         try {
             var http =
@@ -154,6 +163,7 @@ public final class ControlPlane implements Resource {
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
                         new BuildRoutes(builds, requests).addTo(routes);
+                        new EventRoutes(feed, requests, clock).addTo(routes);
                         var sockets = new Sockets(keys, capsules);
                         new ExecSockets(sockets).addTo(routes);
                         new PtySockets(sockets).addTo(routes);
@@ -162,8 +172,9 @@ public final class ControlPlane implements Resource {
                         served.addAll(routes.added());
                     });
             http.start(listenHost, listenPort);
-            return new ControlPlane(keys, reconciliation, builders, sampling, http, served);
+            return new ControlPlane(keys, reconciliation, builders, sampling, feed, http, served);
         } catch (RuntimeException e) {
+            feed.close();
             sampling.close();
             builders.close();
             reconciliation.close();
@@ -286,6 +297,7 @@ public final class ControlPlane implements Resource {
     /** Stops serving; requests in flight get a moment to end. */
     @Override
     public void close() {
+        feed.close(); // its streams would keep the listener waiting
         http.stop();
         sampling.close();
         builders.close();

@@ -197,7 +197,7 @@ public abstract class GuestContract {
 
         assertThat(outcome.end().timedOut()).isTrue();
         assertThat(outcome.end().exitCode()).isEqualTo(-1);
-        assertThat(guest.processes()).isEmpty();
+        Eventually.within(LIMIT, () -> guest.processes().isEmpty());
     }
 
     @Test

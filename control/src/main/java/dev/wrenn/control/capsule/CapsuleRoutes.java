@@ -43,9 +43,7 @@ public final class CapsuleRoutes {
 
     private void create(Context ctx) {
         var caller = requests.caller(ctx);
-        send(
-                ctx.status(CREATED),
-                capsules.create(caller.team(), requests.body(ctx), stockBuilds).json());
+        send(ctx.status(CREATED), capsules.create(caller, requests.body(ctx), stockBuilds).json());
     }
 
     private void list(Context ctx) {
@@ -59,16 +57,16 @@ public final class CapsuleRoutes {
     }
 
     private void destroy(Context ctx) {
-        capsules.destroy(requests.caller(ctx).team(), ctx.pathParam("id"));
+        capsules.destroy(requests.caller(ctx), ctx.pathParam("id"));
         ctx.status(NO_CONTENT);
     }
 
     private void pause(Context ctx) {
-        send(ctx, capsules.pause(requests.caller(ctx).team(), ctx.pathParam("id")).json());
+        send(ctx, capsules.pause(requests.caller(ctx), ctx.pathParam("id")).json());
     }
 
     private void resume(Context ctx) {
-        send(ctx, capsules.resume(requests.caller(ctx).team(), ctx.pathParam("id")).json());
+        send(ctx, capsules.resume(requests.caller(ctx), ctx.pathParam("id")).json());
     }
 
     private void ping(Context ctx) {
@@ -87,7 +85,7 @@ public final class CapsuleRoutes {
     private void snapshot(Context ctx) {
         var caller = requests.caller(ctx);
         boolean overwrite = "true".equals(ctx.queryParam("overwrite"));
-        send(ctx.status(CREATED), capsules.snapshot(caller.team(), requests.body(ctx), overwrite));
+        send(ctx.status(CREATED), capsules.snapshot(caller, requests.body(ctx), overwrite));
     }
 
     private void templates(Context ctx) {
@@ -102,7 +100,7 @@ public final class CapsuleRoutes {
     }
 
     private void deleteTemplate(Context ctx) {
-        templates.delete(requests.caller(ctx).team(), ctx.pathParam("name"));
+        templates.delete(requests.caller(ctx), ctx.pathParam("name"));
         ctx.status(NO_CONTENT);
     }
 

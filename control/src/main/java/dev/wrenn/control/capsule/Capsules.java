@@ -1,5 +1,6 @@
 package dev.wrenn.control.capsule;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
@@ -9,7 +10,11 @@ import dev.wrenn.contract.guest.ProcessStart;
 import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.control.auth.Caller;
 import dev.wrenn.control.auth.TeamId;
+import dev.wrenn.control.event.Actor;
+import dev.wrenn.control.event.EventKind;
+import dev.wrenn.control.event.Events;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
@@ -38,7 +43,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Capsules {
     private static final Logger LOG = LoggerFactory.getLogger(Capsules.class);
-    private static final List<String> ENDED = List.of("stopped", "error");
+    static final List<String> ENDED = List.of("stopped", "error");
     private static final int DEFAULT_VCPUS = 1;
     private static final int DEFAULT_MEMORY_MB = 512;
     private static final String DEFAULT_TEMPLATE = "minimal";
@@ -49,9 +54,11 @@ public final class Capsules {
     private final StockTemplates stock;
     private final HostAgent host;
     private final ControlConfig config;
+    private final Events events;
     private final InstantSource clock;
     private final OperationTimer timer;
     private final String serverRun = UUID.randomUUID().toString();
+    private final Comparison comparison;
 
     /** Over that database and host. */
     public Capsules(
@@ -60,6 +67,7 @@ public final class Capsules {
             StockTemplates stock,
             HostAgent host,
             ControlConfig config,
+            Events events,
             InstantSource clock,
             OperationTimer timer) {
         this.rows = new CapsuleRows(db);
@@ -67,8 +75,10 @@ public final class Capsules {
         this.stock = stock;
         this.host = host;
         this.config = config;
+        this.events = events;
         this.clock = clock;
         this.timer = timer;
+        this.comparison = new Comparison(rows, host, this::apply, clock, serverRun);
     }
 
     /**
@@ -76,7 +86,8 @@ public final class Capsules {
      *
      * @param stockBuilds makes the template if it is one of those that are made when wanted
      */
-    CapsuleRow create(TeamId team, JsonBody body, StockBuilds stockBuilds) {
+    CapsuleRow create(Caller caller, JsonBody body, StockBuilds stockBuilds) {
+        var team = caller.team();
         var template = templates.resolve(team, body.text("template").orElse(DEFAULT_TEMPLATE));
         int vcpus = limited(body, "vcpus", DEFAULT_VCPUS, 1, config.maxVcpus());
         int memoryMb =
@@ -121,7 +132,14 @@ public final class Capsules {
                         Duration.ofSeconds(timeoutSec),
                         template.defaults().with(environment));
         var start = template.defaults().start();
-        return detached(Operation.CREATE, row.id(), () -> createOnHost(row.id(), order, start));
+        return detached(
+                Operation.CREATE,
+                row.id(),
+                noted(
+                        EventKind.CAPSULE_CREATE,
+                        caller,
+                        row,
+                        () -> createOnHost(row.id(), order, start)));
     }
 
     private void insert(List<CapsuleRow> pending, TemplateDefaults defaults) {
@@ -256,15 +274,34 @@ public final class Capsules {
     }
 
     /** Pauses a running capsule; returns when its snapshot is durable. */
-    CapsuleRow pause(TeamId team, String id) {
-        var row = require(get(team, id), Status.RUNNING, "pause");
-        return detached(Operation.PAUSE, row.id(), () -> applied(row.id(), host.pause(row.id())));
+    CapsuleRow pause(Caller caller, String id) {
+        var row = require(get(caller.team(), id), Status.RUNNING, "pause");
+        return detached(
+                Operation.PAUSE,
+                row.id(),
+                noted(
+                        EventKind.CAPSULE_PAUSE,
+                        caller,
+                        row,
+                        () -> applied(row.id(), host.pause(row.id()))));
     }
 
     /** Resumes a paused capsule; returns when its guest answers. */
-    CapsuleRow resume(TeamId team, String id) {
-        var row = require(get(team, id), Status.PAUSED, "resume");
-        return detached(Operation.RESUME, row.id(), () -> applied(row.id(), host.resume(row.id())));
+    CapsuleRow resume(Caller caller, String id) {
+        var row = require(get(caller.team(), id), Status.PAUSED, "resume");
+        return detached(
+                Operation.RESUME,
+                row.id(),
+                noted(
+                        EventKind.CAPSULE_RESUME,
+                        caller,
+                        row,
+                        () -> applied(row.id(), host.resume(row.id()))));
+    }
+
+    /** What clients are told of a capsule of any team; for events, which have a team themselves. */
+    public Optional<ObjectNode> describe(String id) {
+        return rows.find(new CapsuleId(id)).map(CapsuleRow::json);
     }
 
     /** A capsule of any team, for whoever needs no right to know it. */
@@ -277,7 +314,20 @@ public final class Capsules {
      * first.
      */
     void resume(CapsuleId id) {
-        detached(Operation.RESUME, id, () -> applied(id, host.resume(id)));
+        var action =
+                new Events.Action(
+                        EventKind.CAPSULE_RESUME,
+                        require(id).team(),
+                        new Actor.Platform(),
+                        id.text(),
+                        Map.of("reason", "a request to one of its ports"));
+        detached(Operation.RESUME, id, events.noted(action, () -> applied(id, host.resume(id))));
+    }
+
+    private <T> Callable<T> noted(
+            EventKind kind, Caller caller, CapsuleRow row, Callable<T> operation) {
+        var action = new Events.Action(kind, row.team(), Actor.of(caller), row.id().text());
+        return events.noted(action, operation);
     }
 
     private CapsuleRow applied(CapsuleId id, HostCapsule report) {
@@ -290,16 +340,19 @@ public final class Capsules {
     }
 
     /** Destroys a capsule from any state; one that is destroyed already is fine. */
-    void destroy(TeamId team, String id) {
-        var row = get(team, id);
-        rows.end(row.id(), Status.STOPPED, "", clock.instant(), List.of("stopped"));
-        detached(
-                Operation.DESTROY,
-                row.id(),
+    void destroy(Caller caller, String id) {
+        var row = get(caller.team(), id);
+        boolean isNews =
+                rows.end(row.id(), Status.STOPPED, "", clock.instant(), List.of("stopped"));
+        Callable<CapsuleRow> destroying =
                 () -> {
                     host.destroy(row.id());
                     return row;
-                });
+                };
+        detached(
+                Operation.DESTROY,
+                row.id(),
+                isNews ? noted(EventKind.CAPSULE_DESTROY, caller, row, destroying) : destroying);
     }
 
     /** Counts as activity. */
@@ -327,8 +380,8 @@ public final class Capsules {
     }
 
     /** Makes a template of a capsule, which is paused then. */
-    com.fasterxml.jackson.databind.node.ObjectNode snapshot(
-            TeamId team, JsonBody body, boolean overwrite) {
+    ObjectNode snapshot(Caller caller, JsonBody body, boolean overwrite) {
+        var team = caller.team();
         var row = get(team, body.requiredText("sandbox_id"));
         if (row.status() != Status.RUNNING && row.status() != Status.PAUSED) {
             throw wrongState(row, "snapshot");
@@ -339,14 +392,17 @@ public final class Capsules {
                                 () -> "template-" + UUID.randomUUID().toString().substring(0, 8));
         templates.requireFree(team, name, overwrite);
         var defaults = rows.defaultsOf(row.id()).withoutStart();
+        var action = new Events.Action(EventKind.SNAPSHOT_CREATE, team, Actor.of(caller), name);
         return detached(
                 Operation.SNAPSHOT,
                 row.id(),
-                () -> {
-                    var made = templates.create(team, name, row.id(), defaults, overwrite);
-                    applyIfThere(row.id());
-                    return made;
-                });
+                events.noted(
+                        action,
+                        () -> {
+                            var made = templates.create(team, name, row.id(), defaults, overwrite);
+                            applyIfThere(row.id());
+                            return made;
+                        }));
     }
 
     /** A capsule that was destroyed since it became a template leaves the template whole. */
@@ -393,50 +449,9 @@ public final class Capsules {
         return wire;
     }
 
-    /**
-     * Compares what the rows say with what the host holds, and repairs both ways. Rows are read
-     * first: a capsule that appears in between is then no capsule that the host has lost.
-     */
+    /** Compares what the rows say with what the host holds, and repairs both ways. */
     void reconcile() {
-        var known = rows.alive();
-        var held = new java.util.HashMap<CapsuleId, HostCapsule>();
-        host.inventory().forEach(c -> held.put(c.capsule(), c));
-        var generations = new java.util.HashMap<CapsuleId, Long>();
-        for (var row : known) {
-            generations.put(row.id(), row.generation());
-            if (!held.containsKey(row.id()) && isOrphan(row)) {
-                var status = row.status() == Status.PENDING ? Status.ERROR : Status.STOPPED;
-                LOG.atWarn()
-                        .addKeyValue("capsule", row.id())
-                        .addKeyValue("status", row.status())
-                        .log("host does not hold a capsule that should be there");
-                rows.end(
-                        row.id(),
-                        status,
-                        "the host does not hold this capsule any more",
-                        clock.instant(),
-                        ENDED);
-            }
-        }
-        for (var report : held.values()) {
-            if (report.generation() <= generations.getOrDefault(report.capsule(), -1L)) {
-                continue; // nothing new
-            }
-            var wanted = rows.find(report.capsule());
-            if (wanted.isEmpty() || wanted.get().status() == Status.STOPPED) {
-                LOG.atWarn()
-                        .addKeyValue("capsule", report.capsule())
-                        .log("destroying a capsule that nobody wants");
-                host.destroy(report.capsule());
-            } else {
-                apply(report);
-            }
-        }
-    }
-
-    /** A pending row of this very process is a create that still runs. */
-    private boolean isOrphan(CapsuleRow row) {
-        return row.status() != Status.PENDING || !row.serverRun().equals(serverRun);
+        comparison.run();
     }
 
     private CapsuleRow require(CapsuleId id) {

@@ -6,8 +6,12 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.TemplateId;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.control.auth.Caller;
 import dev.wrenn.control.auth.TeamId;
 import dev.wrenn.control.capsule.TemplateRows.TemplateRow;
+import dev.wrenn.control.event.Actor;
+import dev.wrenn.control.event.EventKind;
+import dev.wrenn.control.event.Events;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.ErrorCode;
 import dev.wrenn.control.http.JsonBody;
@@ -25,13 +29,16 @@ public final class Templates {
     private final TemplateRows rows;
     private final StockTemplates stock;
     private final HostAgent host;
+    private final Events events;
     private final InstantSource clock;
 
     /** Over that database and host. */
-    public Templates(Jdbi db, StockTemplates stock, HostAgent host, InstantSource clock) {
+    public Templates(
+            Jdbi db, StockTemplates stock, HostAgent host, Events events, InstantSource clock) {
         this.stock = stock;
         this.rows = new TemplateRows(db);
         this.host = host;
+        this.events = events;
         this.clock = clock;
     }
 
@@ -128,14 +135,20 @@ public final class Templates {
     }
 
     /** Deletes the team's template; capsules made from it live on. */
-    void delete(TeamId team, String name) {
-        var found = resolve(team, name);
+    void delete(Caller caller, String name) {
+        var found = resolve(caller.team(), name);
         if (found.team().equals(TeamId.PLATFORM)) {
             throw new ApiException(
                     ErrorCode.FORBIDDEN, "templates of the platform cannot be deleted");
         }
-        rows.delete(found.id());
-        host.deleteTemplate(found.id());
+        var action =
+                new Events.Action(EventKind.SNAPSHOT_DELETE, caller.team(), Actor.of(caller), name);
+        events.note(
+                action,
+                () -> {
+                    rows.delete(found.id());
+                    host.deleteTemplate(found.id());
+                });
     }
 
     private static void requireName(String name) {
