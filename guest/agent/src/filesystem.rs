@@ -3,7 +3,8 @@
 use crate::connect::{unsupported, Codec};
 use crate::entry::{describe, PERMISSION_BITS};
 use crate::messages::filesystem::{
-    ChmodRequest, EntryInfo, EntryResponse, ListDirRequest, ListDirResponse, MoveRequest, PathRequest,
+    ChmodRequest, EntryInfo, EntryResponse, ListDirRequest, ListDirResponse, MoveRequest,
+    PathRequest,
 };
 use crate::messages::Empty;
 use crate::rpc_error::RpcError;
