@@ -33,6 +33,9 @@ import picocli.CommandLine.Parameters;
             CopyCommand.class,
             LogsCommand.class,
             PortsCommand.class,
+            MetricsCommand.class,
+            StatsCommand.class,
+            UsageCommand.class,
             CheckpointCommand.class,
             CheckpointsCommand.class,
             RollbackCommand.class,
@@ -251,37 +254,6 @@ public final class CapsuleCommand {
             }
         }
         return code;
-    }
-
-    @Command(
-            name = "metrics",
-            description = "Shows what a capsule used: processor, memory, disk.",
-            mixinStandardHelpOptions = true)
-    int metrics(
-            @Mixin RemoteOptions options,
-            @Option(
-                            names = "--range",
-                            paramLabel = "RANGE",
-                            defaultValue = "10m",
-                            description =
-                                    "5m, 10m, 1h, 2h, 6h, 12h or 24h. Default: ${DEFAULT-VALUE}")
-                    String range,
-            @Parameters(paramLabel = "ID", description = ID_HELP) String id) {
-        try (var api = options.connect()) {
-            var metrics = api.get(path(id) + "/metrics?range=" + ApiClient.escaped(range), LIMIT);
-            var table = new Table("TIME", "CPU", "MEMORY", "DISK");
-            metrics.path("points")
-                    .forEach(p ->
-                            table.row(
-                                    Instant.ofEpochSecond(p.path("timestamp_unix").asLong())
-                                            .toString(),
-                                    String.format(
-                                            Locale.ROOT, "%.1f %%", p.path("cpu_pct").asDouble()),
-                                    Words.size(p.path("mem_bytes").asLong()),
-                                    Words.size(p.path("disk_bytes").asLong())));
-            options.print(metrics, table.lines());
-        }
-        return 0;
     }
 
     @Command(
