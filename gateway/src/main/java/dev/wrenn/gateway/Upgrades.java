@@ -6,6 +6,7 @@ import org.eclipse.jetty.client.HttpUpgrader;
 import org.eclipse.jetty.client.Request;
 import org.eclipse.jetty.client.UpgradeProtocolHandler;
 import org.eclipse.jetty.http.HttpField;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.io.EndPoint;
 import org.eclipse.jetty.server.HttpStream;
@@ -60,8 +61,11 @@ final class Upgrades implements HttpUpgrader {
                         request.getConnectionMetaData().getConnection().getEndPoint(),
                         guest,
                         connector.getExecutor(),
+                        connector.getScheduler(),
                         connector.getByteBufferPool(),
                         idleLimit,
+                        visit.passage(),
+                        fromGuest.getHeaders().contains(HttpHeader.UPGRADE, "websocket"),
                         visit::end);
         guest.upgrade(tunnel.guestEnd());
         // If the client is gone before it has its 101, its end of the tunnel is never opened.

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Loop;
+import dev.wrenn.base.Pause;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.control.auth.TeamId;
@@ -34,6 +35,9 @@ public final class EventFeed implements Resource {
     private static final Duration REST_AFTER_FAILURE = Duration.ofSeconds(5);
     private static final Duration PURGE_INTERVAL = Duration.ofMinutes(10);
     private static final Duration KEPT = Duration.ofDays(1);
+    private static final Duration FAREWELL_LIMIT = Duration.ofSeconds(2);
+    private static final Duration FAREWELL_LOOK = Duration.ofMillis(10);
+    private static final Told NOTHING = new Told(new EventPlace(0, 0), "", "");
     private static final int WAITING_EVENTS = 1_000;
     private static final int FOLLOWERS_PER_TEAM = 100;
     private static final int REPLAYED_AT_ONCE = 200;
@@ -41,6 +45,7 @@ public final class EventFeed implements Resource {
     private final EventRows rows;
     private final Function<String, Optional<ObjectNode>> capsules;
     private final Set<Subscription> subscriptions = ConcurrentHashMap.newKeySet();
+    private final Set<Subscription> open = ConcurrentHashMap.newKeySet(); // ended ones too
     private final Loop looking;
     private final Loop purging;
     private Deadline rest = Deadline.after(Duration.ZERO); // the looking thread's own
@@ -81,6 +86,7 @@ public final class EventFeed implements Resource {
                             .formatted(FOLLOWERS_PER_TEAM));
         }
         var subscription = new Subscription(team, rows.horizon());
+        open.add(subscription);
         subscriptions.add(subscription);
         return subscription;
     }
@@ -109,9 +115,9 @@ public final class EventFeed implements Resource {
         /** Waits for the next event; empty if the time is over or the subscription has ended. */
         Optional<Told> next(Duration limit) {
             try {
-                return Optional.ofNullable(
-                        waiting.poll(
-                                ended.isPresent() ? 0 : limit.toMillis(), TimeUnit.MILLISECONDS));
+                long patienceMillis = ended.isPresent() ? 0 : limit.toMillis();
+                return Optional.ofNullable(waiting.poll(patienceMillis, TimeUnit.MILLISECONDS))
+                        .filter(t -> !t.equals(NOTHING));
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new WrennException(Kind.UNAVAILABLE, "waiting for events was interrupted", e);
@@ -132,11 +138,13 @@ public final class EventFeed implements Resource {
         private void end(String reason) {
             ended = Optional.of(reason);
             subscriptions.remove(this);
+            var _ = waiting.offer(NOTHING); // wakes its reader; with a full queue it is awake
         }
 
         @Override
         public void close() {
             subscriptions.remove(this);
+            open.remove(this);
         }
     }
 
@@ -194,5 +202,7 @@ public final class EventFeed implements Resource {
         looking.close();
         purging.close();
         subscriptions.forEach(s -> s.end("the server stops; connect again"));
+        // A client that does not read would hold the end up for as long as it likes.
+        var _ = Pause.until(open::isEmpty, FAREWELL_LOOK, Deadline.after(FAREWELL_LIMIT));
     }
 }
