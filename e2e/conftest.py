@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,25 @@ from outside.server import Server
 if TYPE_CHECKING:
     from wrenn import Capsule
 
-# Without the SDK the rest still runs; `run` has said so.
-collect_ignore_glob = ["test_sdk_*.py"] if os.environ.get("WRENN_E2E_WITHOUT_SDK") else []
+def not_for_this_sdk() -> list[str]:
+    """Tests whose parts of the SDK are not there; without any the rest still runs, `run` has said so."""
+    if os.environ.get("WRENN_E2E_WITHOUT_SDK"):
+        return ["test_sdk_*.py"]
+    needs = {"test_sdk_events.py": "wrenn.client:EventsResource", "test_sdk_code.py": "wrenn.code_runner:Capsule"}
+    missing = [test for test, part in needs.items() if not has(*part.split(":"))]
+    if missing:
+        print(f"Not run: {', '.join(missing)}, which this release of the SDK is too old for.")
+    return missing
+
+
+def has(module: str, name: str) -> bool:
+    try:
+        return hasattr(import_module(module), name)
+    except ImportError:
+        return False
+
+
+collect_ignore_glob = not_for_this_sdk()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

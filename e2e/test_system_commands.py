@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Folders
 from outside import machine
+from outside.api import Api
 from outside.server import WRENN, Server, environment, wrenn
 from outside.waiting import eventually
 
@@ -165,3 +166,24 @@ def test_an_interrupted_start_leaves_nothing(folders: Folders) -> None:
         starting.terminate()
         starting.wait(120)
     eventually("nothing is left", lambda: not machine.holdings(folder), limit=20)
+
+
+def test_keys_are_made_listed_and_revoked(server: Server) -> None:
+    def key(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return wrenn("key", *arguments, "--dir", str(server.folder))
+
+    made = key("create", "for a test", "--json")
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    other = Api(server.api.base_url, told["key"])
+    assert other.get("/v1/capsules").status == 200
+    listed = key("list")
+    assert listed.returncode == 0
+    assert "for a test" in listed.stdout and told["id"] in listed.stdout
+    assert told["key"] not in listed.stdout
+    revoked = key("revoke", told["id"])
+    assert (revoked.returncode, revoked.stdout) == (0, f"Revoked {told['id']}.\n")
+    assert other.get("/v1/capsules").status == 401
+    again = key("revoke", told["id"])
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "there is no key" in again.stderr

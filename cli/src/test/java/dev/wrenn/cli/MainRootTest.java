@@ -13,6 +13,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -100,6 +102,15 @@ class MainRootTest {
                 .satisfies(
                         key -> assertThat(key.exitCode()).isEqualTo(1),
                         key -> assertThat(key.err()).contains("`wrenn up` makes it"));
+        for (var command : new String[][] {{"create", "ci"}, {"list"}, {"revoke", "key-1"}}) {
+            var line = new ArrayList<>(List.of("key"));
+            line.addAll(List.of(command));
+            line.addAll(List.of("--dir", dir));
+            assertThat(run(line.toArray(String[]::new)))
+                    .satisfies(
+                            key -> assertThat(key.exitCode()).isEqualTo(1),
+                            key -> assertThat(key.err()).contains("no server runs", "`wrenn up`"));
+        }
         assertThat(folder).isEmptyDirectory();
     }
 

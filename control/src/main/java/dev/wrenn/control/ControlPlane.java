@@ -6,6 +6,7 @@ import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.gateway.CapsuleDoor;
 import dev.wrenn.contract.host.HostAgent;
+import dev.wrenn.control.auth.ApiKeyRoutes;
 import dev.wrenn.control.auth.ApiKeys;
 import dev.wrenn.control.auth.Requests;
 import dev.wrenn.control.build.BuildConfig;
@@ -163,6 +164,7 @@ public final class ControlPlane implements Resource {
                         new ExecRoutes(capsules, requests).addTo(routes);
                         new FileRoutes(capsules, requests).addTo(routes);
                         new BuildRoutes(builds, requests).addTo(routes);
+                        new ApiKeyRoutes(keys, requests).addTo(routes);
                         new EventRoutes(feed, requests, clock).addTo(routes);
                         var sockets = new Sockets(keys, capsules);
                         new ExecSockets(sockets).addTo(routes);

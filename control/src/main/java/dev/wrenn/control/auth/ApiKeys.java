@@ -82,17 +82,26 @@ public final class ApiKeys {
 
     /** Makes a key for a team. */
     public Secret create(TeamId team, String name) {
+        return make(team, name).secret();
+    }
+
+    /** A key at the only moment at which its text is known. */
+    record Made(ApiKey key, Secret secret) {}
+
+    /** Makes a key for a team. */
+    Made make(TeamId team, String name) {
         var random = new byte[RANDOM_BYTES];
         new SecureRandom().nextBytes(random);
-        var key = PREFIX + HexFormat.of().formatHex(random);
-        rows.insertKey(
-                Ids.random("key-"),
-                team.text(),
-                name,
-                hash(key),
-                key.substring(0, SHOWN_CHARS),
-                clock.instant());
-        return new Secret(key);
+        var text = PREFIX + HexFormat.of().formatHex(random);
+        var key =
+                new ApiKey(
+                        Ids.random("key-"),
+                        name,
+                        text.substring(0, SHOWN_CHARS),
+                        clock.instant(),
+                        Optional.empty());
+        rows.insertKey(key.id(), team.text(), name, hash(text), key.prefix(), key.createdAt());
+        return new Made(key, new Secret(text));
     }
 
     /** Makes a team. */
