@@ -3,7 +3,6 @@ package dev.wrenn.vmm.firecracker;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Deadline;
 import dev.wrenn.vmm.BootSource;
-import dev.wrenn.vmm.DeviceLimits;
 import dev.wrenn.vmm.VmSpec;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -54,7 +53,7 @@ record Machine(VmSpec spec, FirecrackerConfig config) {
 
     /**
      * Loads a state; the vCPUs stand still. Which pages are written from now on is tracked. Limits
-     * are a part of the state, so those of today are set.
+     * are a part of the state, so those of today are set; also that there are none.
      */
     void restore(Api api, Deadline deadline) {
         var attempt = "loading VM state";
@@ -73,14 +72,37 @@ record Machine(VmSpec spec, FirecrackerConfig config) {
                         "network_overrides",
                         List.of(Map.of("iface_id", NETWORK_ID, "host_dev_name", spec.tap()))),
                 deadline);
-        if (!config.limits().equals(DeviceLimits.NONE)) {
-            api.patch(attempt, "/drives/" + DISK_ID, diskLimits(), deadline);
-            api.patch(attempt, "/network-interfaces/" + NETWORK_ID, networkLimits(), deadline);
-        }
+        var limits = config.limits();
+        var none = new ByteSize(0);
+        api.patch(
+                attempt,
+                "/drives/" + DISK_ID,
+                Map.of(
+                        "drive_id",
+                        DISK_ID,
+                        "rate_limiter",
+                        Map.of(
+                                "bandwidth",
+                                bucket(limits.diskBytes().orElse(none).bytes()),
+                                "ops",
+                                bucket(limits.diskOperations().orElse(0)))),
+                deadline);
+        var network = Map.of("bandwidth", bucket(limits.networkBytes().orElse(none).bytes()));
+        api.patch(
+                attempt,
+                "/network-interfaces/" + NETWORK_ID,
+                Map.of(
+                        "iface_id", NETWORK_ID,
+                        "rx_rate_limiter", network,
+                        "tx_rate_limiter", network),
+                deadline);
     }
 
     private Map<String, Object> disk() {
-        var drive = new LinkedHashMap<>(diskLimits());
+        var drive = new LinkedHashMap<String, Object>();
+        drive.put("drive_id", DISK_ID);
+        limiter(config.limits().diskBytes(), config.limits().diskOperations())
+                .ifPresent(limiter -> drive.put("rate_limiter", limiter));
         drive.put("path_on_host", Jail.DISK);
         drive.put("is_root_device", false); // the initrd decides what is mounted
         drive.put("is_read_only", false);
@@ -91,30 +113,17 @@ record Machine(VmSpec spec, FirecrackerConfig config) {
         return drive;
     }
 
-    private Map<String, Object> diskLimits() {
-        var change = new LinkedHashMap<String, Object>();
-        change.put("drive_id", DISK_ID);
-        limiter(config.limits().diskBytes(), config.limits().diskOperations())
-                .ifPresent(limiter -> change.put("rate_limiter", limiter));
-        return change;
-    }
-
     private Map<String, Object> network() {
-        var network = new LinkedHashMap<>(networkLimits());
+        var network = new LinkedHashMap<String, Object>();
+        network.put("iface_id", NETWORK_ID);
         network.put("guest_mac", spec.macAddress());
         network.put("host_dev_name", spec.tap());
-        return network;
-    }
-
-    private Map<String, Object> networkLimits() {
-        var change = new LinkedHashMap<String, Object>();
-        change.put("iface_id", NETWORK_ID);
         limiter(config.limits().networkBytes(), OptionalLong.empty())
                 .ifPresent(limiter -> {
-                    change.put("rx_rate_limiter", limiter);
-                    change.put("tx_rate_limiter", limiter);
+                    network.put("rx_rate_limiter", limiter);
+                    network.put("tx_rate_limiter", limiter);
                 });
-        return change;
+        return network;
     }
 
     private static Optional<Map<String, Object>> limiter(
@@ -125,6 +134,7 @@ record Machine(VmSpec spec, FirecrackerConfig config) {
         return buckets.isEmpty() ? Optional.empty() : Optional.of(buckets);
     }
 
+    /** A bucket without room limits nothing (firecracker src/vmm/src/rate_limiter/mod.rs). */
     private static Map<String, Object> bucket(long perSecond) {
         return Map.of("size", perSecond, "refill_time", REFILL_MILLIS);
     }

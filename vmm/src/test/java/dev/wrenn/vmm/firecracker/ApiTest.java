@@ -182,7 +182,6 @@ final class ApiTest {
         try (var server = standIn(_ -> DONE)) {
             machine(false, DeviceLimits.NONE).restore(api(), soon());
 
-            assertThat(server.requests).hasSize(1);
             assertThat(server.requests.getFirst())
                     .startsWith("PUT /snapshot/load ")
                     .contains(
@@ -216,6 +215,23 @@ final class ApiTest {
                     .contains("\"rx_rate_limiter\":{", "\"tx_rate_limiter\":{", "2097152");
             assertThat(server.requests.subList(7, 9).stream().map(r -> r.split(" \\{", 2)[0]))
                     .containsExactly("PATCH /drives/disk", "PATCH /network-interfaces/net");
+            assertThat(server.requests.get(7)).contains("\"size\":1048576", "\"size\":100");
+            assertThat(server.requests.get(8)).contains("\"size\":2097152");
+        }
+    }
+
+    /** A state that was saved with limits still has them. */
+    @Test
+    void without_limits_a_restore_takes_those_of_the_state_away() {
+        try (var server = standIn(_ -> DONE)) {
+            machine(false, DeviceLimits.NONE).restore(api(), soon());
+
+            assertThat(server.requests).hasSize(3);
+            assertThat(server.requests.subList(1, 3))
+                    .allSatisfy(request ->
+                            assertThat(request)
+                                    .contains("\"bandwidth\":{", "\"size\":0")
+                                    .doesNotContainPattern("\"size\":[1-9]"));
         }
     }
 }
