@@ -1,9 +1,11 @@
 """The stream of events through the SDK: what happens is told as it happens."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from queue import Queue
 
+import httpx
 import pytest
 from wrenn import Capsule, WrennAuthenticationError, WrennClient
 from wrenn.models import SSEEvent
@@ -23,8 +25,9 @@ class Ears:
         self.thread.start()
 
     def _listen(self, events: Iterator[SSEEvent]) -> None:
-        for event in events:
-            self.heard.put(event)
+        with contextlib.suppress(httpx.HTTPError):  # the test has closed its client
+            for event in events:
+                self.heard.put(event)
 
     def until(self, kind: str, capsule: str) -> list[SSEEvent]:
         """What is told of a capsule up to that event."""

@@ -472,9 +472,12 @@ public abstract class GuestContract {
             closed.close();
             assertThat(waiting.take(LIMIT)).isEmpty();
 
+            guest.refuseIfEnded();
+
             host().pause(capsule);
 
             assertRefused(Kind.WRONG_STATE, paused::next);
+            assertRefused(Kind.WRONG_STATE, guest::refuseIfEnded);
         }
     }
 

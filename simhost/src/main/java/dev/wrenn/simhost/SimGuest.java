@@ -191,7 +191,8 @@ final class SimGuest implements GuestSession {
         }
     }
 
-    private void refuseIfEnded() {
+    @Override
+    public void refuseIfEnded() {
         endedBecause.ifPresent(e -> {
             throw e;
         });

@@ -71,6 +71,9 @@ public interface GuestSession extends AutoCloseable {
     /** Removes recursively; {@code ABSENT} if there is nothing. */
     void remove(String path);
 
+    /** Fails with {@code WRONG_STATE}, and says why, if the capsule was paused or destroyed. */
+    void refuseIfEnded();
+
     /** Opens a byte stream to a TCP port of the guest, also one bound to its loopback only. */
     GuestConnection connect(int port);
 

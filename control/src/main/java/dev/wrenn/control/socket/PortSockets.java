@@ -63,6 +63,7 @@ public final class PortSockets {
             for (int n = read(connection, buffer); n >= 0; n = read(connection, buffer)) {
                 conversation.send(Arrays.copyOf(buffer, n));
             }
+            guest.refuseIfEnded(); // the end of the run looks like any other end of bytes
             conversation.close("");
         }
     }

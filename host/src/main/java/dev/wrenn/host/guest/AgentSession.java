@@ -261,7 +261,8 @@ public final class AgentSession implements GuestSession {
         }
     }
 
-    private void refuseIfEnded() {
+    @Override
+    public void refuseIfEnded() {
         endedBecause.ifPresent(e -> {
             throw e;
         });
