@@ -23,6 +23,11 @@ def count(api: Api, capsule: str) -> int:
     return int(api.sh(capsule, "cat /dev/shm/count")["stdout"] or 0)
 
 
+def points(api: Api, capsule: str) -> list[dict[str, float]]:
+    """What the capsule was measured to use."""
+    return api.get(f"{capsule}/metrics").ok()["points"]
+
+
 def run_folders(folder: Path) -> set[str]:
     """Names of the runs that the host agent keeps a record of."""
     runs = machine.RUN_ROOT / machine.prefix_of(folder) / "r"
@@ -45,6 +50,7 @@ def test_after_a_kill_paused_capsules_resume_and_running_ones_never_stopped(
     pid = first.api.start(running, COUNTER, "counter")
     first.api.sh(paused, "echo kept > /dev/shm/mark")
     first.api.post(f"{paused}/pause").ok()
+    measured = eventually("it is measured", lambda: points(first.api, running), 30)
     vms = machine.vmms(folder)
     first.kill()
     assert machine.vmms(folder) == vms and len(vms) == 1, "the VM must outlive its server"
@@ -60,6 +66,7 @@ def test_after_a_kill_paused_capsules_resume_and_running_ones_never_stopped(
     second.api.post(f"{paused}/resume").ok()
     assert second.api.sh(paused, "cat /dev/shm/mark")["stdout"] == "kept\n"
     assert_only_these_run(second, 2)
+    assert points(second.api, running)[: len(measured)] == measured
 
     second.api.post(f"{running}/pause").ok()
     second.api.post(f"{running}/resume").ok()

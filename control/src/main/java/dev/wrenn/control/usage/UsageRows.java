@@ -38,7 +38,9 @@ final class UsageRows {
                                      ELSE memory_mb END), 0) AS memory_mb
             """;
 
-    private static final String HOLDING = "status IN ('pending', 'running', 'paused')";
+    /** Written so that it implies the condition of the index capsules_alive. */
+    private static final String HOLDING =
+            "status NOT IN ('stopped', 'error') AND status <> 'missing'";
 
     private final Jdbi db;
 
