@@ -14,7 +14,7 @@ rig_silence_seconds=300
 # The driver itself, then the host agent and the guest agent on it.
 firecracker_tests=(dev.wrenn.vmm.FirecrackerVmTest dev.wrenn.host.CapsuleLifeVmTest
     dev.wrenn.host.HostileGuestVmTest dev.wrenn.host.LossVmTest dev.wrenn.host.HostKillVmTest
-    dev.wrenn.host.StepFailureVmTest dev.wrenn.host.CheckpointVmTest)
+    dev.wrenn.host.StepFailureVmTest)
 
 # Compiles the tests of drivers and host agent and writes their class path.
 compile_rig_tests() {
