@@ -86,6 +86,11 @@ final class BuildCommand implements Callable<Integer> {
     private boolean bare;
 
     @Option(
+            names = "--no-cache",
+            description = "Run every step, also those that an earlier build has done already")
+    private boolean everyStep;
+
+    @Option(
             names = {"-d", "--detach"},
             description = "Print the build's id and do not wait for it")
     private boolean detach;
@@ -200,6 +205,9 @@ final class BuildCommand implements Callable<Integer> {
         if (bare) {
             order.put("skip_pre_post", true);
         }
+        if (everyStep) {
+            order.put("no_cache", true);
+        }
         return order;
     }
 
@@ -248,13 +256,18 @@ final class BuildCommand implements Callable<Integer> {
         switch (line.path("event").asText()) {
             case "output" -> System.err.print(line.path("text").asText());
             case "note" -> System.err.println("==> " + line.path("text").asText());
-            case "step" ->
-                    System.err.printf(
-                            "==> %d %s: %s after %.1f s%n",
-                            line.path("step").asInt(),
-                            line.path("cmd").asText(),
-                            line.path("ok").asBoolean() ? "done" : "FAILED",
-                            line.path("elapsed_ms").asLong() / 1000.0);
+            case "step" -> {
+                var took =
+                        line.path("cached").asBoolean()
+                                ? "CACHED"
+                                : "%s after %.1f s"
+                                        .formatted(
+                                                line.path("ok").asBoolean() ? "done" : "FAILED",
+                                                line.path("elapsed_ms").asLong() / 1000.0);
+                System.err.printf(
+                        "==> %d %s: %s%n",
+                        line.path("step").asInt(), line.path("cmd").asText(), took);
+            }
             default -> {
                 // keep-alives, and the end, which is told from the build itself
             }

@@ -58,6 +58,51 @@ class RecipeVmTest {
     }
 
     @Test
+    void what_an_earlier_build_has_done_is_taken_with_its_processes_and_its_user()
+            throws IOException {
+        var before =
+                new String[] {
+                    "USER deploy",
+                    "ENV GREETING=hello",
+                    "COPY old.txt /srv/",
+                    "START while :; do date +%s%N > /tmp/tick; sleep 0.1; done",
+                    "RUN head -c 16 /dev/urandom | sha256sum > ~/drawn; id -un > ~/who; sleep 1.1"
+                };
+        var one =
+                WrennLab.build("cached-one", before[0], before[1], before[2], before[3], before[4]);
+        one.put("healthcheck", "test -s /tmp/tick");
+        var two =
+                WrennLab.build(
+                        "cached-two",
+                        before[0],
+                        before[1],
+                        before[2],
+                        before[3],
+                        before[4],
+                        "COPY new.txt /srv/",
+                        "RUN echo $GREETING > ~/greeting");
+        two.put("healthcheck", "test -s /tmp/tick");
+
+        lab.succeeded(lab.postWithArchive(one, archive("old.txt", "old", "new.txt", "1"), 201));
+        var second =
+                lab.succeeded(
+                        lab.postWithArchive(two, archive("old.txt", "old", "new.txt", "2"), 201));
+
+        assertThat(steps(second).stream().map(step -> step.path("cached").asBoolean()))
+                .containsExactly(true, true, true, true, true, false, false);
+        var first = lab.create("cached-one");
+        var capsule = lab.create("cached-two");
+        var drawn = "cat /home/deploy/drawn /home/deploy/who";
+        assertThat(lab.run(capsule, drawn)).isEqualTo(lab.run(first, drawn)).contains("deploy");
+        assertThat(lab.run(capsule, "cat /srv/old.txt /srv/new.txt /home/deploy/greeting"))
+                .isEqualTo("old2hello\n");
+        var tick = lab.run(capsule, "cat /tmp/tick");
+        Eventually.within(SOON, () -> !lab.run(capsule, "cat /tmp/tick").equals(tick));
+        lab.delete("/capsules/" + first);
+        lab.delete("/capsules/" + capsule);
+    }
+
+    @Test
     void a_recipe_makes_a_disk_template_with_its_user_directory_variables_and_files()
             throws IOException {
         var body =

@@ -11,6 +11,9 @@ import java.time.Duration;
  * @param attempts how many workers may fail to be heard of again before the build is given up
  * @param unfinishedPerTeam most builds of a team that wait or run
  * @param retryAfter how long a stock template that could not be made is not tried again
+ * @param cacheFrom steps that take less are not worth a state of their own in the cache
+ * @param cacheBytes most that cached states take
+ * @param cacheAge how long a state is kept that no build uses
  * @param maxArchiveBytes longest archive
  */
 public record BuildConfig(
@@ -20,6 +23,9 @@ public record BuildConfig(
         int attempts,
         int unfinishedPerTeam,
         Duration retryAfter,
+        Duration cacheFrom,
+        long cacheBytes,
+        Duration cacheAge,
         long maxArchiveBytes) {
     /** What is used where nothing else is said. */
     public static final BuildConfig DEFAULTS =
@@ -30,6 +36,9 @@ public record BuildConfig(
                     3,
                     20,
                     Duration.ofMinutes(1),
+                    Duration.ofSeconds(1),
+                    10L << 30,
+                    Duration.ofDays(7),
                     100L << 20);
 
     /** Checks ranges. */

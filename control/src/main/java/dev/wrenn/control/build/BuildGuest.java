@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 
 /** The guest that a build runs in. Used by one thread. */
 final class BuildGuest implements AutoCloseable {
@@ -18,10 +19,19 @@ final class BuildGuest implements AutoCloseable {
     private static final String ARCHIVE = "/tmp/build-files.tar.gz";
     private static final Duration UNPACK_LIMIT = Duration.ofMinutes(10);
 
-    private final GuestSession session;
+    private final Supplier<GuestSession> sessions;
+    private GuestSession session;
 
-    BuildGuest(GuestSession session) {
-        this.session = session;
+    BuildGuest(Supplier<GuestSession> sessions) {
+        this.sessions = sessions;
+        this.session = sessions.get();
+    }
+
+    /** Does something to the capsule that nobody may talk to meanwhile. */
+    void apart(Runnable work) {
+        session.close();
+        work.run();
+        session = sessions.get();
     }
 
     /**
@@ -114,7 +124,7 @@ final class BuildGuest implements AutoCloseable {
         session.write(ARCHIVE, 0, archive);
         return run(
                 Order.asRoot(
-                        "mkdir -p \"$1\" && tar -xzf \"$2\" -C \"$1\" --no-same-owner && rm \"$2\"",
+                        "rm -rf \"$1\" && mkdir -p \"$1\" && tar -xzf \"$2\" -C \"$1\" --no-same-owner && rm \"$2\"",
                         UNPACK_LIMIT,
                         FILES,
                         ARCHIVE));

@@ -60,6 +60,23 @@ final class BuildLog {
         stepsDone.set(number);
     }
 
+    /** The entry of a step whose outcome an earlier build left. */
+    void cached(int number, Step step) {
+        var json = JsonBody.JSON.createObjectNode();
+        json.put("event", "step");
+        json.put("step", number);
+        json.put("phase", step.phase().wire());
+        json.put("cmd", step.line());
+        json.put("stdout", "");
+        json.put("stderr", "");
+        json.put("exit", 0);
+        json.put("ok", true);
+        json.put("elapsed_ms", 0);
+        json.put("cached", true);
+        waiting.add(new Line(true, json.toString()));
+        stepsDone.set(number);
+    }
+
     int stepsDone() {
         return stepsDone.get();
     }

@@ -13,12 +13,14 @@ import dev.wrenn.contract.host.HostTemplate;
 import dev.wrenn.contract.host.ImportedDisk;
 import dev.wrenn.control.build.BuildGuest.Order;
 import dev.wrenn.control.capsule.BuildCapsules;
+import dev.wrenn.control.capsule.BuildCapsules.Base;
 import dev.wrenn.control.capsule.StockTemplates;
 import dev.wrenn.control.capsule.TemplateDefaults;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 
 /** Carries out one build, from its capsule to the template on the host. */
@@ -28,9 +30,11 @@ final class BuildRun {
     private final Build build;
     private final BuildRows rows;
     private final BuildCapsules capsules;
+    private final StepCache cache;
     private final BuildLog log;
 
-    BuildRun(Build build, BuildRows rows, BuildCapsules capsules, BuildLog log) {
+    BuildRun(Build build, BuildRows rows, BuildCapsules capsules, StepCache cache, BuildLog log) {
+        this.cache = cache;
         this.build = build;
         this.rows = rows;
         this.capsules = capsules;
@@ -67,14 +71,15 @@ final class BuildRun {
             var imported = pull(template);
             return new Made(imported.template(), BuildCapsules.defaultsOf(imported));
         }
-        var base =
-                spec.image().isEmpty()
-                        ? capsules.base(build.team(), spec.baseTemplate())
-                        : BuildCapsules.base(spec.image(), pull(baseOf(template)));
-        capsules.create(capsule, base, spec.vcpus(), spec.memoryMb());
+        var origin = origin(template);
+        var base = origin.base();
+        var keys = spec.noCache() ? List.<String>of() : StepKeys.of(build, origin.name());
+        var found = furthest(keys);
+        capsules.create(
+                capsule, found.map(f -> at(base, f)).orElse(base), spec.vcpus(), spec.memoryMb());
         TemplateDefaults defaults;
-        try (var guest = new BuildGuest(capsules.session(capsule))) {
-            defaults = runSteps(guest, base.defaults());
+        try (var guest = new BuildGuest(() -> capsules.session(capsule))) {
+            defaults = new Course(guest, capsule, keys, base).run(found);
         }
         if (!spec.image().isEmpty()) {
             capsules.discard(base.id());
@@ -84,6 +89,41 @@ final class BuildRun {
                         ? capsules.keepSnapshot(capsule, template)
                         : capsules.keepDisk(capsule, template);
         return new Made(made, defaults);
+    }
+
+    /**
+     * What a build starts from.
+     *
+     * @param name of the very content
+     */
+    private record Origin(Base base, String name) {}
+
+    private Origin origin(TemplateId template) {
+        var spec = build.spec();
+        if (spec.image().isEmpty()) {
+            var base = capsules.base(build.team(), spec.baseTemplate());
+            return new Origin(base, base.id() + base.defaults().toJson());
+        }
+        var imported = pull(baseOf(template));
+        var base = BuildCapsules.base(spec.image(), imported);
+        return new Origin(base, imported.origin() + base.defaults().toJson());
+    }
+
+    private Optional<StepCache.Found> furthest(List<String> keys) {
+        var found = cache.furthest(build.team(), keys);
+        var lost = found.filter(f -> !capsules.isHeld(f.template()));
+        lost.ifPresent(f -> cache.remove(f.template()));
+        return lost.isPresent() ? Optional.empty() : found;
+    }
+
+    private static Base at(Base base, StepCache.Found found) {
+        return new Base(
+                found.template(),
+                base.name(),
+                true,
+                found.vcpus(),
+                found.memoryMb(),
+                base.defaults());
     }
 
     /** The template that an image becomes while the recipe runs on it. */
@@ -139,29 +179,67 @@ final class BuildRun {
         return new Made(made.template(), made.defaults(), made.revision());
     }
 
-    private TemplateDefaults runSteps(BuildGuest guest, TemplateDefaults base) {
-        var spec = build.spec();
-        var steps = new Steps(guest, log, base);
-        steps.readEnvironment();
-        if (spec.copies()) {
-            unpack(guest);
+    /** The steps in a capsule, from the first one that no earlier build has done. */
+    private final class Course {
+        private final BuildGuest guest;
+        private final CapsuleId capsule;
+        private final List<String> keys;
+        private final List<String> start;
+        private final Steps steps;
+        private Duration unsaved = Duration.ZERO;
+
+        /**
+         * @param keys of the steps' states; empty to keep none
+         */
+        Course(BuildGuest guest, CapsuleId capsule, List<String> keys, Base base) {
+            this.guest = guest;
+            this.capsule = capsule;
+            this.keys = keys;
+            this.start = base.defaults().start();
+            this.steps = new Steps(guest, log, base.defaults());
         }
-        int number = 0;
-        for (var step : spec.steps()) {
-            number++;
-            if (!(number == 1 && !spec.image().isEmpty())) {
-                steps.perform(number, step);
+
+        TemplateDefaults run(Optional<StepCache.Found> found) {
+            var spec = build.spec();
+            int done = found.map(StepCache.Found::steps).orElse(0);
+            found.ifPresentOrElse(f -> steps.restore(f.state()), steps::readEnvironment);
+            if (spec.copies()) {
+                unpack(guest);
+            }
+            int number = 0;
+            for (var step : spec.steps()) {
+                number++;
+                if (!step.isFrom()) {
+                    take(number, step, number <= done);
+                }
+            }
+            if (spec.copies()) {
+                guest.run(Order.asRoot("rm -rf \"$1\"", CLEAN_LIMIT, BuildGuest.FILES));
+            }
+            var defaults = steps.defaults(start);
+            if (spec.check().isPresent() && !spec.starts()) {
+                steps.launch(start);
+            }
+            spec.check().ifPresent(check -> awaitHealthy(guest, check, defaults));
+            return defaults;
+        }
+
+        private void take(int number, Step step, boolean isDone) {
+            if (isDone) {
+                log.cached(number, step);
+                return;
+            }
+            var watch = Stopwatch.start();
+            steps.perform(number, step);
+            unsaved = unsaved.plus(watch.elapsed());
+            if (!keys.isEmpty()
+                    && step.phase() != Step.Phase.POST_BUILD
+                    && cache.isWorth(unsaved)) {
+                var key = keys.get(number - 1);
+                guest.apart(() -> cache.keep(build.team(), key, capsule, steps.state()));
+                unsaved = Duration.ZERO;
             }
         }
-        if (spec.copies()) {
-            guest.run(Order.asRoot("rm -rf \"$1\"", CLEAN_LIMIT, BuildGuest.FILES));
-        }
-        var defaults = steps.defaults(base.start());
-        if (spec.check().isPresent() && !spec.starts()) {
-            steps.launch(base.start());
-        }
-        spec.check().ifPresent(check -> awaitHealthy(guest, check, defaults));
-        return defaults;
     }
 
     private void unpack(BuildGuest guest) {

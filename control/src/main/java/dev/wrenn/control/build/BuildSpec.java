@@ -20,6 +20,7 @@ import java.util.stream.Stream;
  * @param memoryMb memory of the same, MiB
  * @param skipPrePost whether only the recipe runs
  * @param overwrite whether a template of that name may be replaced
+ * @param noCache whether every step runs, whatever earlier builds came to
  * @param isStock whether the host makes it by its own recipe
  */
 record BuildSpec(
@@ -32,6 +33,7 @@ record BuildSpec(
         int memoryMb,
         boolean skipPrePost,
         boolean overwrite,
+        boolean noCache,
         boolean isStock) {
     private static final int MOST_LINES = 500;
     private static final int LONGEST_LINE = 32_768;
@@ -78,13 +80,24 @@ record BuildSpec(
                 // An image says itself who its user is and where it works.
                 body.flag("skip_pre_post") || !image.isEmpty(),
                 body.flag("overwrite"),
+                body.flag("no_cache"),
                 false);
     }
 
     /** What the host makes by its own recipe, ready for that shape. */
     static BuildSpec stock(String name, Shape shape) {
         return new BuildSpec(
-                name, "", "", List.of(), "", shape.vcpus(), shape.memoryMb(), true, true, true);
+                name,
+                "",
+                "",
+                List.of(),
+                "",
+                shape.vcpus(),
+                shape.memoryMb(),
+                true,
+                true,
+                false,
+                true);
     }
 
     Shape shape() {
@@ -170,6 +183,7 @@ record BuildSpec(
         addTo(json);
         json.put("skip_pre_post", skipPrePost);
         json.put("overwrite", overwrite);
+        json.put("no_cache", noCache);
         json.put("stock", isStock);
         return json.toString();
     }

@@ -34,6 +34,7 @@ public final class BuildWorkers implements Resource {
     private final BuildRows rows;
     private final BuildLogRows logs;
     private final BuildCapsules capsules;
+    private final StepCache cache;
     private final BuildConfig config;
     private final List<Loop> loops;
 
@@ -41,6 +42,7 @@ public final class BuildWorkers implements Resource {
         this.rows = new BuildRows(db);
         this.logs = new BuildLogRows(db);
         this.capsules = capsules;
+        this.cache = new StepCache(db, capsules, config);
         this.config = config;
         this.loops =
                 IntStream.rangeClosed(0, config.workers())
@@ -109,7 +111,7 @@ public final class BuildWorkers implements Resource {
 
     private BuildRun.Made runWatched(Build build, BuildLog log) {
         try (var forks = new Forks()) {
-            var run = new BuildRun(build, rows, capsules, log);
+            var run = new BuildRun(build, rows, capsules, cache, log);
             var ended = new CountDownLatch(1);
             var running =
                     forks.start(
@@ -207,6 +209,7 @@ public final class BuildWorkers implements Resource {
     private void sweep() {
         rows.abandonedCapsules().forEach(capsules::destroy);
         rows.forgetOlderThan(KEPT);
+        cache.sweep();
     }
 
     /** Gives back what runs, for the next process to start anew. */

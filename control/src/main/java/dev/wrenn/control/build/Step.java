@@ -73,6 +73,10 @@ record Step(Phase phase, String line) {
         return new Step(Phase.POST_BUILD, "RUN " + command);
     }
 
+    boolean isFrom() {
+        return phase == Phase.PRE_BUILD && line.startsWith("FROM ");
+    }
+
     Instruction instruction() {
         return Instruction.parse(line);
     }

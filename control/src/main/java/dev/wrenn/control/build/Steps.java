@@ -4,6 +4,7 @@ import dev.wrenn.base.Stopwatch;
 import dev.wrenn.control.build.BuildGuest.Order;
 import dev.wrenn.control.build.BuildGuest.Outcome;
 import dev.wrenn.control.capsule.TemplateDefaults;
+import dev.wrenn.control.http.JsonBody;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -71,6 +72,27 @@ final class Steps {
     /** What the template gives to its capsules, as far as the steps have come. */
     TemplateDefaults defaults(List<String> start) {
         return new TemplateDefaults(variables, user, directory, start);
+    }
+
+    /** What later steps build on besides memory and disk. */
+    String state() {
+        var json = JsonBody.JSON.createObjectNode();
+        json.put("defaults", defaults(List.of()).toJson());
+        var found = json.putObject("ambient");
+        ambient.forEach(found::put);
+        return json.toString();
+    }
+
+    /** Goes on from what another build came to. */
+    void restore(String state) {
+        var json = JsonBody.parse(state);
+        var then = TemplateDefaults.parse(json.requiredText("defaults"));
+        variables.clear();
+        variables.putAll(then.environment());
+        user = then.user();
+        directory = then.directory();
+        ambient.clear();
+        ambient.putAll(json.variables("ambient"));
     }
 
     /** Starts the base's own program as its defaults say, unless it has none. */

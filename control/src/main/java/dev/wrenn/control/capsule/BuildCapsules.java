@@ -167,6 +167,18 @@ public final class BuildCapsules {
         rows.end(id, status, reason, clock.instant(), List.of("stopped", "error"));
     }
 
+    /** Makes a template of memory and disk as they are; the capsule runs on. */
+    public HostTemplate saveAndGoOn(CapsuleId id, TemplateId template) {
+        var made = host.createTemplate(id, template);
+        capsules.apply(host.resume(id));
+        return made;
+    }
+
+    /** Whether the host has a template. */
+    public boolean isHeld(TemplateId template) {
+        return host.templates().stream().anyMatch(t -> t.template().equals(template));
+    }
+
     /** Makes a template of memory and disk; the capsule is gone afterwards. */
     public HostTemplate keepSnapshot(CapsuleId id, TemplateId template) {
         var made = host.createTemplate(id, template);
