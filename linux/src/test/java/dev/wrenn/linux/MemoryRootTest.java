@@ -84,6 +84,9 @@ class MemoryRootTest {
             assertThat(firstByte(memory, 1)).isEqualTo((byte) 7);
             assertThat(firstByte(memory, 6)).isZero();
             assertThat(resident).containsExactly(new Range(0, 3, false), new Range(5, 7, true));
+            var mapped = new ArrayList<Long>();
+            Pagemap.mapped(SELF, base, base + memory.bytes(), at -> mapped.add((at - base) / PAGE));
+            assertThat(mapped).containsExactly(0L, 1L, 2L, 5L, 6L);
             assertThat(tracked).isTrue();
             assertThat(written).containsExactly(new Range(5, 7, true));
         }
@@ -124,6 +127,10 @@ class MemoryRootTest {
 
             assertThat(found).hasSize(pages / 2);
             assertThat(found.getLast()).isEqualTo(new Range(pages - 2, pages - 1, false));
+            var mapped = new ArrayList<Long>();
+            Pagemap.mapped(SELF, memory.address(), memory.address() + memory.bytes(), mapped::add);
+            assertThat(mapped).hasSize(pages / 2);
+            assertThat(mapped.getLast()).isEqualTo(memory.address() + (pages - 2L) * PAGE);
         }
     }
 

@@ -236,27 +236,13 @@ public final class Pager {
 
     private static WorkingSet residentClusters(long pid, GuestMemory memory) {
         var clusters = new BitSet();
-        try (var pagemap = Pagemap.of(pid)) {
-            for (var region : memory.regions()) {
-                var ranges =
-                        new Pagemap.Ranges() {
-                            @Override
-                            public void bytes(long startAddress, long endAddress) {
-                                long first = region.offsetOf(startAddress);
-                                long last = region.offsetOf(endAddress) - 1;
-                                clusters.set(
-                                        (int) (first / WorkingSet.CLUSTER_BYTES),
-                                        (int) (last / WorkingSet.CLUSTER_BYTES) + 1);
-                            }
-
-                            @Override
-                            public void zeroes(long startAddress, long endAddress) {
-                                bytes(startAddress, endAddress);
-                            }
-                        };
-                pagemap.resident(
-                        region.hostAddress(), region.hostAddress() + region.sizeBytes(), ranges);
-            }
+        for (var region : memory.regions()) {
+            long start = region.hostAddress();
+            Pagemap.mapped(
+                    pid,
+                    start,
+                    start + region.sizeBytes(),
+                    page -> clusters.set((int) (region.offsetOf(page) / WorkingSet.CLUSTER_BYTES)));
         }
         return WorkingSet.of(clusters.stream().toArray());
     }
