@@ -7,9 +7,12 @@ import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.contract.host.Retention;
 import dev.wrenn.control.capsule.ControlConfig;
 import dev.wrenn.gateway.GatewayConfig;
+import dev.wrenn.host.capsule.ArchiveConfig;
 import dev.wrenn.host.capsule.Capacity;
 import dev.wrenn.host.capsule.HostConfig;
+import dev.wrenn.snapshot.store.S3Config;
 import dev.wrenn.vmm.DeviceLimits;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -38,7 +41,7 @@ record WrennConfig(
         HostConfig host,
         Map<String, String> effective) {
     private static final List<String> SECTIONS =
-            List.of("server", "database", "host", "limits", "gateway");
+            List.of("server", "database", "host", "limits", "gateway", "store");
 
     /** Variables with names of their own. */
     private static final Map<String, String> ALIASES =
@@ -139,6 +142,7 @@ record WrennConfig(
         var capacity = capacity(source, usual.capacity());
         int keepLast = source.count("host.keep-checkpoints", usual.retention().keepLast());
         var keepFor = source.duration("host.keep-checkpoints-for", usual.retention().keepFor());
+        var archive = archive(source, usual.dataFolder());
         return source.build(
                 "host",
                 usual,
@@ -161,7 +165,8 @@ record WrennConfig(
                                         Optional.of(networkRate).filter(rate -> rate.bytes() > 0)),
                                 privateRegistries,
                                 capacity,
-                                new Retention(keepLast, keepFor)));
+                                new Retention(keepLast, keepFor),
+                                archive));
     }
 
     private static Capacity capacity(ConfigSource source, Capacity usual) {
@@ -175,5 +180,44 @@ record WrennConfig(
                 "host",
                 usual,
                 () -> new Capacity(memoryReserve, overcommit, checkpointMemory, diskReserve));
+    }
+
+    /** Where snapshots are kept besides this machine: a bucket, a folder, or nowhere. */
+    private static Optional<ArchiveConfig> archive(ConfigSource source, Path dataFolder) {
+        var folder = source.readIfSet("store.folder", Path::of);
+        var bucket = source.readIfSet("store.s3-bucket", text -> text);
+        var endpoint = source.readIfSet("store.s3-endpoint", URI::create);
+        var region = source.text("store.s3-region", "us-east-1", false);
+        var prefix = source.text("store.s3-prefix", "", true);
+        var keyId = source.readIfSet("store.s3-key-id", text -> text);
+        var secret = source.secret("store.s3-secret-key");
+        var masterKeys = source.path("store.master-keys", dataFolder.resolve("master-keys"));
+        var keepFree = source.size("store.keep-free", ArchiveConfig.KEEP_FREE);
+        boolean isPauseDurable = source.flag("store.durable-pause", false);
+        return source.build(
+                "store",
+                Optional.<ArchiveConfig>empty(),
+                () -> {
+                    if (folder.isPresent() && bucket.isPresent()) {
+                        throw new IllegalArgumentException("set folder or s3-bucket, not both");
+                    }
+                    if (keyId.isPresent() != secret.isPresent()) {
+                        throw new IllegalArgumentException(
+                                "set both of s3-key-id and s3-secret-key, or none");
+                    }
+                    var keys = keyId.flatMap(k -> secret.map(s -> new S3Config.Keys(k, s)));
+                    return bucket.<ArchiveConfig.Place>map(b ->
+                                    new ArchiveConfig.Place.Bucket(
+                                            new S3Config(
+                                                    endpoint,
+                                                    b,
+                                                    region,
+                                                    prefix,
+                                                    keys,
+                                                    S3Config.ATTEMPT_LIMIT)))
+                            .or(() -> folder.map(ArchiveConfig.Place.Folder::new))
+                            .map(place ->
+                                    new ArchiveConfig(place, masterKeys, keepFree, isPauseDurable));
+                });
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.ConfigInvalid;
 import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.host.capsule.ArchiveConfig;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -42,6 +43,56 @@ class WrennConfigTest {
         assertThat(config.host().bootLimit()).hasSeconds(20);
         assertThat(config.host().dataFolder()).isEqualTo(Path.of("/data"));
         assertThat(config.host().agent()).isEqualTo(Path.of("/guest/wrenn-guest-agent"));
+    }
+
+    @Test
+    void an_archive_is_a_bucket_or_a_folder_or_nothing() {
+        assertThat(read(Map.of(), Map.of(), "").host().archive()).isEmpty();
+        var bucket =
+                read(
+                        Map.of(),
+                        Map.of("WRENN_STORE_S3_SECRET_KEY", "hunter2"),
+                        """
+                        [store]
+                        s3-bucket = capsules
+                        s3-endpoint = http://127.0.0.1:9000
+                        s3-key-id = me
+                        durable-pause = true
+                        keep-free = 5GiB
+                        """);
+
+        assertThat(bucket.host().archive())
+                .hasValueSatisfying(a -> {
+                    assertThat(a.isPauseDurable()).isTrue();
+                    assertThat(a.keepFree().toMib()).isEqualTo(5 * 1024);
+                    assertThat(a.masterKeys()).isEqualTo(Path.of("/data/master-keys"));
+                    assertThat(a.place()).isInstanceOf(ArchiveConfig.Place.Bucket.class);
+                });
+        assertThat(bucket.toString()).doesNotContain("hunter2");
+        assertThat(read(Map.of("store.folder", "/share"), Map.of(), "").host().archive())
+                .hasValueSatisfying(a ->
+                        assertThat(a.place())
+                                .isEqualTo(new ArchiveConfig.Place.Folder(Path.of("/share"))));
+        assertThatThrownBy(() ->
+                        read(
+                                Map.of(),
+                                Map.of(),
+                                """
+                                [store]
+                                folder = /share
+                                s3-bucket = capsules
+                                """))
+                .hasMessageContaining("not both");
+        assertThatThrownBy(() ->
+                        read(
+                                Map.of(),
+                                Map.of(),
+                                """
+                                [store]
+                                s3-bucket = capsules
+                                s3-key-id = a
+                                """))
+                .hasMessageContaining("s3-secret-key");
     }
 
     @Test

@@ -116,7 +116,8 @@ public final class Host implements HostAgent, Resource {
                             baseDisks.keep(
                                     images.minimalRootFs().getFileName().toString(),
                                     images.minimalRootFs()));
-            var store = new SnapshotStore(volume.root().resolve(SnapshotStore.FOLDER));
+            var archive = config.archive().map(a -> undo.hold(config.openArchive(a)));
+            var store = new SnapshotStore(volume.root().resolve(SnapshotStore.FOLDER), archive);
             var journal = undo.hold(new Journal(folder.resolve("journal"), runs));
             var slots = openSlots(config, prefix);
             undo.undo(() -> leave(slots, runs));

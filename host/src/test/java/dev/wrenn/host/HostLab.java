@@ -17,6 +17,7 @@ import dev.wrenn.contract.host.HostCheckpoint;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.ProcessDefaults;
 import dev.wrenn.contract.host.Retention;
+import dev.wrenn.host.capsule.ArchiveConfig;
 import dev.wrenn.host.capsule.Capacity;
 import dev.wrenn.host.capsule.HostConfig;
 import dev.wrenn.testkit.Eventually;
@@ -94,6 +95,15 @@ final class HostLab implements AutoCloseable {
         return new HostLab(folder, configOf(folder), true);
     }
 
+    /** On a new folder with an archive in it, in which a snapshot is when a pause returns. */
+    static HostLab withArchive() {
+        var folder = newDataFolder();
+        var place = new ArchiveConfig.Place.Folder(folder.resolve("archive"));
+        var archive =
+                new ArchiveConfig(place, folder.resolve("master-keys"), ByteSize.mib(1), true);
+        return new HostLab(folder, configOf(folder, Optional.of(archive)), true);
+    }
+
     /** On a folder that stays. */
     static HostLab on(Path folder) {
         return new HostLab(folder, configOf(folder), false);
@@ -115,6 +125,10 @@ final class HostLab implements AutoCloseable {
     }
 
     static HostConfig configOf(Path folder) {
+        return configOf(folder, Optional.empty());
+    }
+
+    private static HostConfig configOf(Path folder, Optional<ArchiveConfig> archive) {
         var guest = System.getenv("WRENN_GUEST_DIR");
         if (guest == null) {
             throw new AssertionError("WRENN_GUEST_DIR must name the built guest; see ./wrenn test");
@@ -132,7 +146,8 @@ final class HostLab implements AutoCloseable {
                 DeviceLimits.USUAL,
                 Set.of(),
                 CAPACITY,
-                Retention.DEFAULT);
+                Retention.DEFAULT,
+                archive);
     }
 
     Host host() {

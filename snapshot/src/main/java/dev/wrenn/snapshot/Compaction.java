@@ -1,5 +1,6 @@
 package dev.wrenn.snapshot;
 
+import dev.wrenn.base.UndoStack;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileSync;
 import java.lang.foreign.Arena;
@@ -172,15 +173,16 @@ final class Compaction {
     }
 
     private Manifest.LayerEntry write(List<Use> victims, Relocation relocation, String name) {
-        var file = store.layerFolder().resolve(SnapshotFiles.layerFile(name));
+        var file = store.layers().complete(name);
         LayerOutput.Finished finished;
         try (var arena = Arena.ofConfined();
+                var opened = new UndoStack();
                 var output = new LayerOutput(file)) {
             var mapped = new HashMap<String, MappedLayer>();
             for (var victim : victims) {
                 mapped.put(
                         victim.layer().layer(),
-                        MappedLayer.open(victim.layer(), store.layerFolder(), arena));
+                        opened.hold(store.layers().open(victim.layer(), arena)));
             }
             for (var plan : plans.values()) {
                 copy(plan, mapped, relocation, output);
@@ -191,7 +193,7 @@ final class Compaction {
             throw e;
         }
         FileSync.file(file);
-        FileSync.folder(store.layerFolder());
+        FileSync.folder(store.layers().path());
         var identity = FileIdentity.of(file);
         return new Manifest.LayerEntry(
                 name,

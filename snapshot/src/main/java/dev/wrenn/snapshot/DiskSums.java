@@ -114,6 +114,11 @@ final class DiskSums {
         }
     }
 
+    /** The same sums for a copy of the disk. */
+    DiskSums at(FileIdentity copy) {
+        return new DiskSums(diskBytes, copy.modifiedNanos(), sums);
+    }
+
     int count() {
         return sums.length;
     }

@@ -1,10 +1,13 @@
 package dev.wrenn.snapshot;
 
+import dev.wrenn.base.Loop;
 import dev.wrenn.base.Resource;
 import java.lang.foreign.Arena;
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * Guest memory of a snapshot: its page map over mapped layers. Each frame of a layer is checked
@@ -14,10 +17,15 @@ import java.util.List;
  * stops first.
  */
 public final class MemoryImage implements PageSource, Resource {
+    private static final int PIECE_FRAMES = 8; // small enough for many requests at a time
+    private static final int PIECE_PAGES = 16 * LayerFile.FRAME_PAGES;
+
     private final MemoryPlan plan;
     private final PageMap map;
     private final List<MappedLayer> layers;
     private final Arena arena;
+    private final List<Loop> fetching = new CopyOnWriteArrayList<>();
+    private volatile boolean isOpen = true; // by close(), read by the fetching threads
 
     private MemoryImage(MemoryPlan plan, List<MappedLayer> layers, Arena arena) {
         this.plan = plan;
@@ -33,15 +41,16 @@ public final class MemoryImage implements PageSource, Resource {
      *     what was sealed; a layer that was touched since it was sealed is read whole
      */
     @SuppressWarnings("MustBeClosedChecker") // the arena is the image's, which closes it
-    static MemoryImage open(MemoryPlan plan, Path layerFolder) {
+    static MemoryImage open(MemoryPlan plan, LayerFolder folder) {
         var arena = Arena.ofShared();
+        var layers = new ArrayList<MappedLayer>();
         try {
-            var layers = new ArrayList<MappedLayer>();
             for (var entry : plan.manifest().layers()) {
-                layers.add(MappedLayer.open(entry, layerFolder, arena));
+                layers.add(folder.open(entry, arena));
             }
             return new MemoryImage(plan, layers, arena);
         } catch (RuntimeException e) {
+            layers.forEach(MappedLayer::close);
             arena.close();
             throw e;
         }
@@ -73,11 +82,106 @@ public final class MemoryImage implements PageSource, Resource {
         return plan;
     }
 
-    /** Unmaps everything. */
+    /** Whether some of it lies in an archive only. */
+    public boolean isPartial() {
+        return layers.stream().anyMatch(MappedLayer::isPartial);
+    }
+
+    /**
+     * Begins to fetch what a resume will touch, many requests at a time, in the background. Does
+     * nothing for memory that is all here.
+     */
+    public void prefetch(WorkingSet workingSet) {
+        background("prefetch", () -> fetch(framesOf(workingSet)));
+    }
+
+    /** Begins to fetch all the rest, so that the archive is not needed any more. */
+    public void fill() {
+        background(
+                "fill",
+                () -> {
+                    for (var run : map.runs()) {
+                        for (int done = 0; done < run.pages() && isOpen; done += PIECE_PAGES) {
+                            layers.get(run.layer())
+                                    .verify(
+                                            run.layerPage() + done,
+                                            Math.min(PIECE_PAGES, run.pages() - done));
+                        }
+                    }
+                });
+    }
+
+    private void background(String name, Runnable work) {
+        if (isPartial() && isOpen) {
+            fetching.add(Loop.once(name, () -> unlessClosed(work)));
+        }
+    }
+
+    /** What is cut off by closing is nobody's loss. */
+    private void unlessClosed(Runnable work) {
+        try {
+            work.run();
+        } catch (RuntimeException e) {
+            if (isOpen) {
+                throw e;
+            }
+        }
+    }
+
+    /** Neighbouring frames of a layer. */
+    private record Frames(MappedLayer layer, int first, int count) {}
+
+    private List<Frames> framesOf(WorkingSet workingSet) {
+        var wanted = new LinkedHashMap<MappedLayer, BitSet>();
+        for (int i = 0; i < workingSet.size(); i++) {
+            long page = (long) workingSet.cluster(i) * WorkingSet.CLUSTER_PAGES;
+            long end = Math.min(page + WorkingSet.CLUSTER_PAGES, map.pageCount());
+            while (page < end) {
+                int index = map.find((int) page);
+                if (index < 0) {
+                    page = map.startOf(-index - 1);
+                    continue;
+                }
+                var run = map.runs().get(index);
+                int first = run.layerPage() + (int) page - run.page();
+                int last = run.layerPage() + (int) Math.min(end, run.end()) - run.page() - 1;
+                wanted.computeIfAbsent(layers.get(run.layer()), _ -> new BitSet())
+                        .set(first / LayerFile.FRAME_PAGES, last / LayerFile.FRAME_PAGES + 1);
+                page = run.end();
+            }
+        }
+        var pieces = new ArrayList<Frames>();
+        wanted.forEach((layer, frames) -> {
+            int from = frames.nextSetBit(0);
+            while (from >= 0) {
+                int to = Math.min(frames.nextClearBit(from), from + PIECE_FRAMES);
+                pieces.add(new Frames(layer, from, to - from));
+                from = frames.nextSetBit(to);
+            }
+        });
+        return pieces;
+    }
+
+    private void fetch(List<Frames> pieces) {
+        SideBySide.run(
+                "prefetch",
+                pieces,
+                p -> {
+                    if (isOpen) {
+                        p.layer().verifyFrames(p.first(), p.count());
+                    }
+                });
+    }
+
+    /** Ends fetching and unmaps everything. */
     @Override
     public void close() {
-        if (arena.scope().isAlive()) {
-            arena.close();
+        if (!isOpen) {
+            return;
         }
+        isOpen = false;
+        fetching.forEach(Loop::close);
+        layers.forEach(MappedLayer::close);
+        arena.close();
     }
 }

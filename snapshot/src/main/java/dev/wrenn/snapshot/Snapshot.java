@@ -20,17 +20,17 @@ public final class Snapshot {
 
     private final Manifest manifest;
     private final Path folder;
-    private final Path layerFolder;
+    private final LayerFolder layers;
 
-    private Snapshot(Manifest manifest, Path folder, Path layerFolder) {
+    private Snapshot(Manifest manifest, Path folder, LayerFolder layers) {
         this.manifest = manifest;
         this.folder = folder;
-        this.layerFolder = layerFolder;
+        this.layers = layers;
     }
 
-    static Snapshot open(SnapshotId id, Path folder, Path layerFolder) {
+    static Snapshot open(SnapshotId id, Path folder, LayerFolder layers) {
         var manifest = ManifestFile.read(id, folder.resolve(SnapshotFiles.MANIFEST));
-        var snapshot = new Snapshot(manifest, folder, layerFolder);
+        var snapshot = new Snapshot(manifest, folder, layers);
         var state = SnapshotFiles.read(snapshot.vmState(), manifest.vmStateBytes());
         if (LayerFile.crc(java.nio.ByteBuffer.wrap(state)) != manifest.vmStateCrc()) {
             throw new SnapshotCorrupt(SnapshotFiles.VM_STATE, "does not match its checksum");
@@ -73,8 +73,7 @@ public final class Snapshot {
      * @throws SnapshotCorrupt if page map or layers are not what was sealed
      */
     public MemoryImage image() {
-        return readMemory(
-                this::currentManifest, folder, plan -> MemoryImage.open(plan, layerFolder));
+        return readMemory(this::currentManifest, folder, plan -> MemoryImage.open(plan, layers));
     }
 
     /**

@@ -63,7 +63,7 @@ public final class SnapshotDraft implements Resource {
         pageCount = Math.toIntExact(pages);
         var made =
                 new LayerWriter(
-                        store.layerFolder().resolve(SnapshotFiles.layerFile(layer)),
+                        store.layers().complete(layer),
                         parentImage,
                         pageCount,
                         parentLayers().size());
@@ -79,7 +79,7 @@ public final class SnapshotDraft implements Resource {
     /** Makes the snapshot exist; returns once it would survive a power cut. */
     public Snapshot seal(ManifestFacts facts) {
         var memory = writer.orElseThrow().finish();
-        var layerPath = store.layerFolder().resolve(SnapshotFiles.layerFile(layer));
+        var layerPath = store.layers().complete(layer);
         var layers = new ArrayList<>(parentLayers());
         var identity = FileIdentity.of(layerPath);
         layers.add(
@@ -208,7 +208,7 @@ public final class SnapshotDraft implements Resource {
             parentImage.ifPresent(MemoryImage::close);
             if (!sealed) {
                 SnapshotFiles.deleteTree(folder);
-                deleteFile(store.layerFolder().resolve(SnapshotFiles.layerFile(layer)));
+                deleteFile(store.layers().complete(layer));
             }
         } finally {
             parentHold.ifPresent(Resource::close);

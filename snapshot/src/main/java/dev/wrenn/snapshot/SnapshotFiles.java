@@ -1,5 +1,6 @@
 package dev.wrenn.snapshot;
 
+import dev.wrenn.base.Command;
 import dev.wrenn.linux.FileSync;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -19,6 +20,7 @@ final class SnapshotFiles {
     static final String VM_STATE = "vmstate";
     static final String MAP = "memory.map";
     static final String DISK = "disk.raw";
+    static final String ARCHIVED = "archived.json";
     static final String DISK_SUMS = "disk.sums";
     static final String WORKING_SET = "working-set";
 
@@ -124,5 +126,12 @@ final class SnapshotFiles {
 
     static String name(Path path) {
         return String.valueOf(path.getFileName());
+    }
+
+    /** Bytes of the device that a file occupies. */
+    static long allocated(Path file) {
+        // du(1) knows the blocks a file occupies; the JDK only tells its size.
+        var output = Command.of("du", "-k", file.toString()).run().stdout();
+        return Long.parseLong(output.substring(0, output.indexOf('\t'))) << 10;
     }
 }

@@ -1,7 +1,7 @@
 package dev.wrenn.snapshot;
 
-import dev.wrenn.base.Command;
 import dev.wrenn.base.Resource;
+import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileSync;
 import dev.wrenn.linux.Reflink;
@@ -9,14 +9,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,27 +37,42 @@ import org.slf4j.LoggerFactory;
 public final class SnapshotStore {
     private static final Logger LOG = LoggerFactory.getLogger(SnapshotStore.class);
 
+    private static final int RECALLS = 16;
+
     /** Name of a store's folder on a data volume. */
     public static final String FOLDER = "store";
 
     private final Path snapshots;
-    private final Path layers;
+    private final LayerFolder layers;
     private final Path drafts;
     private final Holds holds = new Holds();
     private final LayerPins pins = new LayerPins();
+    private final Optional<Archive> archive;
+    private final List<ReentrantLock> recalling =
+            Stream.generate(ReentrantLock::new).limit(RECALLS).toList(); // by id
 
     /** One collection or merge at a time; held across I/O, for nobody on a user's path takes it. */
     private final ReentrantLock maintenance = new ReentrantLock();
 
     private Set<SnapshotId> maintained = Set.of(); // guarded by maintenance
 
-    /** Opens the store, and makes its folders. */
+    /** Opens a store that is all there is, and makes its folders. */
     public SnapshotStore(Path root) {
+        this(root, Optional.empty());
+    }
+
+    /**
+     * Opens a store whose snapshots can be kept in an archive as well, and makes its folders.
+     *
+     * @param archive stays the caller's
+     */
+    public SnapshotStore(Path root, Optional<Archive> archive) {
+        this.archive = archive;
         snapshots = root.resolve("snapshots");
-        layers = root.resolve("layers");
+        layers = new LayerFolder(root.resolve("layers"), archive);
         drafts = root.resolve("drafts");
         SnapshotFiles.createFolder(snapshots);
-        SnapshotFiles.createFolder(layers);
+        SnapshotFiles.createFolder(layers.path());
         SnapshotFiles.createFolder(drafts);
     }
 
@@ -84,6 +100,7 @@ public final class SnapshotStore {
      * @throws SnapshotAbsent if there is none
      */
     public Resource hold(SnapshotId id) {
+        bringBack(id);
         holds.hold(
                 id,
                 () -> {
@@ -100,13 +117,123 @@ public final class SnapshotStore {
     }
 
     /**
-     * Opens a snapshot.
+     * Opens a snapshot. One that only the archive has is brought back first, but for its memory,
+     * which is fetched as it is read.
      *
      * @throws SnapshotAbsent if there is none
      * @throws SnapshotCorrupt if it is not what was sealed
      */
     public Snapshot open(SnapshotId id) {
+        bringBack(id);
+        return openLocal(id);
+    }
+
+    Snapshot openLocal(SnapshotId id) {
         return Snapshot.open(id, folder(id), layers);
+    }
+
+    /**
+     * Makes sure that a snapshot which the archive has is on this machine.
+     *
+     * @throws SnapshotAbsent if not even the archive has it
+     */
+    public void bringBack(SnapshotId id) {
+        if (archive.isEmpty() || Files.isDirectory(folder(id))) {
+            return;
+        }
+        var one = recalling.get(Math.floorMod(id.hashCode(), RECALLS));
+        one.lock(); // held across I/O on purpose: the others wait for its result
+        try {
+            if (!Files.isDirectory(folder(id))) {
+                recall(archive.get(), id);
+            }
+        } finally {
+            one.unlock();
+        }
+    }
+
+    private void recall(Archive from, SnapshotId id) {
+        var watch = Stopwatch.start();
+        var recall = new ArchiveRecall(from, this, id);
+        var draft = draftFolder(id);
+        holds.drafting(id);
+        try (var _ = recall.pinned()) {
+            SnapshotFiles.deleteTree(draft);
+            SnapshotFiles.createFolder(draft);
+            recall.into(draft);
+            publish(id, draft);
+            holds.settled(id);
+            LOG.atInfo()
+                    .addKeyValue("snapshot", id)
+                    .addKeyValue("took_ms", watch.elapsed().toMillis())
+                    .log("snapshot brought back from the archive");
+        } finally {
+            SnapshotFiles.deleteTree(draft);
+            draftEnded(id);
+        }
+    }
+
+    /** Snapshots on this machine that the archive does not have yet, oldest first. */
+    public List<SnapshotId> unarchived() {
+        return list().stream()
+                .filter(id -> !isDurable(id))
+                .sorted(Comparator.comparingLong(this::sealedAt))
+                .toList();
+    }
+
+    private long sealedAt(SnapshotId id) {
+        return folder(id).resolve(SnapshotFiles.VM_STATE).toFile().lastModified(); // 0 if gone
+    }
+
+    /** Whether a snapshot would survive the loss of this machine. */
+    public boolean isDurable(SnapshotId id) {
+        return archive.isPresent()
+                && (Files.exists(folder(id).resolve(SnapshotFiles.ARCHIVED)) || !exists(id));
+    }
+
+    /**
+     * Stores a snapshot in the archive, or does nothing if there is none; returns when the archive
+     * has all of it. May be called again after a failure and goes on then.
+     */
+    public void archive(SnapshotId id) {
+        archive.ifPresent(to ->
+                to.exclusively(() -> {
+                    if (!isDurable(id)) {
+                        try (var _ = hold(id)) {
+                            new ArchiveUpload(to, this, id).run();
+                        }
+                        LOG.atInfo().addKeyValue("snapshot", id).log("snapshot archived");
+                    }
+                }));
+    }
+
+    /**
+     * Removes a snapshot from this machine that the archive has; the next {@link #open} brings it
+     * back. Its layers go with a collection.
+     *
+     * @return whether it went: not if it is in use or not archived
+     */
+    public boolean evict(SnapshotId id) {
+        boolean isGone = exists(id) && isDurable(id) && holds.removeIfFree(id, () -> putAside(id));
+        if (isGone) {
+            deleteAside(id);
+            LOG.atInfo().addKeyValue("snapshot", id).log("snapshot evicted, the archive has it");
+        }
+        return isGone;
+    }
+
+    /**
+     * Removes from the archive what neither the roots nor this machine needs.
+     *
+     * @param roots asked after the archived snapshots were listed
+     */
+    public void collectArchive(Supplier<Set<SnapshotId>> roots) {
+        archive.ifPresent(a ->
+                a.collect(() -> {
+                    var needed = new HashSet<>(roots.get());
+                    needed.addAll(list());
+                    return needed;
+                }));
     }
 
     /**
@@ -136,28 +263,11 @@ public final class SnapshotStore {
 
     private void sumDisk(SnapshotId id) {
         try {
-            var snapshot = open(id);
-            var sums = DiskSums.of(snapshot.disk(), relative(snapshot));
-            open(id); // the disk is still what was sealed, so these are its sums
-            SnapshotFiles.replace(folder(id).resolve(SnapshotFiles.DISK_SUMS), sums.encode());
+            new DiskSummation(this).run(id);
         } catch (WrennException e) {
             if (exists(id)) { // else it, or its parent, went meanwhile; the next call tries again
                 LOG.atWarn().setCause(e).addKeyValue("snapshot", id).log("disk is without sums");
             }
-        }
-    }
-
-    /** The parent's disk, of which most is shared, if both it and its sums are whole. */
-    private Optional<DiskSums.Known> relative(Snapshot snapshot) {
-        var parent = snapshot.manifest().parent();
-        if (parent.isEmpty()) {
-            return Optional.empty();
-        }
-        try {
-            var found = open(new SnapshotId(parent));
-            return found.diskSums().map(s -> new DiskSums.Known(found.disk(), s));
-        } catch (SnapshotAbsent | SnapshotCorrupt _) {
-            return Optional.empty(); // then everything is read
         }
     }
 
@@ -169,7 +279,7 @@ public final class SnapshotStore {
             var source = open(from);
             SnapshotFiles.deleteTree(draft);
             SnapshotFiles.createFolder(draft);
-            var memory = pinned(to, source, source::memory, m -> m);
+            var memory = pinnedMemory(to, source);
             SnapshotFiles.writeSynced(
                     draft.resolve(SnapshotFiles.VM_STATE), Files.readAllBytes(source.vmState()));
             SnapshotFiles.writeSynced(
@@ -233,17 +343,11 @@ public final class SnapshotStore {
     /** Bytes that the snapshot's own files and the layers it names occupy. */
     public long allocatedBytes(SnapshotId id) {
         var manifest = manifest(id);
-        long bytes = allocated(folder(id).resolve(SnapshotFiles.DISK));
+        long bytes = SnapshotFiles.allocated(folder(id).resolve(SnapshotFiles.DISK));
         for (var layer : manifest.layers()) {
             bytes += LayerFile.fileBytes(layer.pages());
         }
         return bytes + manifest.vmStateBytes() + manifest.mapBytes();
-    }
-
-    private static long allocated(Path file) {
-        // du(1) knows the blocks a file occupies; the JDK only tells its size.
-        var output = Command.of("du", "-k", file.toString()).run().stdout();
-        return Long.parseLong(output.substring(0, output.indexOf('\t'))) << 10;
     }
 
     /**
@@ -280,48 +384,24 @@ public final class SnapshotStore {
                 .forEach(n -> SnapshotFiles.deleteTree(drafts.resolve(n)));
     }
 
-    /** Three looks in this order: see {@link LayerPins}. */
-    private void collectLayers() {
-        pins.forgetReleased();
-        var present = names(layers).toList();
-        var needed = new HashSet<String>();
-        for (var id : list()) {
-            var named = namedLayers(id);
-            if (named.isEmpty()) {
-                return;
-            }
-            needed.addAll(named.get());
-        }
-        needed.addAll(pins.layers());
-        for (var file : present) {
-            if (!needed.contains(file.replaceFirst("\\.layer$", ""))) {
-                SnapshotFiles.deleteTree(layers.resolve(file));
-            }
-        }
-    }
-
-    /** What a snapshot needs; nothing if it is gone, empty if nobody can tell. */
-    private Optional<Set<String>> namedLayers(SnapshotId id) {
+    /** Removes the layers that no snapshot needs any more. */
+    public void collectLayers() {
+        maintenance.lock();
         try {
-            return Optional.of(
-                    manifest(id).layers().stream()
-                            .map(Manifest.LayerEntry::layer)
-                            .collect(Collectors.toSet()));
-        } catch (SnapshotAbsent _) {
-            return Optional.of(Set.of()); // deleted meanwhile
-        } catch (SnapshotCorrupt e) {
-            // A manifest that is put back from a copy would need its layers again.
-            LOG.atWarn()
-                    .setCause(e)
-                    .addKeyValue("snapshot", id)
-                    .log("no layers are collected while a manifest is damaged");
-            return Optional.empty();
+            new LayerCollector(this).run();
+        } finally {
+            maintenance.unlock();
         }
     }
 
     /** A snapshot's memory, whose layers stay until the holder releases them. */
     MemoryImage pinnedImage(Object holder, Snapshot snapshot) {
         return pinned(holder, snapshot, snapshot::image, MemoryImage::plan);
+    }
+
+    /** Where a snapshot's memory lies; those layers stay until the holder releases them. */
+    MemoryPlan pinnedMemory(Object holder, Snapshot snapshot) {
+        return pinned(holder, snapshot, snapshot::memory, m -> m);
     }
 
     /** Reads something that names layers, and pins them while the manifest is still in force. */
@@ -392,8 +472,12 @@ public final class SnapshotStore {
         return drafts.resolve(id.text());
     }
 
-    Path layerFolder() {
+    LayerFolder layers() {
         return layers;
+    }
+
+    Path layerFolder() {
+        return layers.path();
     }
 
     private Path folder(SnapshotId id) {

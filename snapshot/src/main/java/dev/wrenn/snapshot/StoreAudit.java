@@ -100,7 +100,7 @@ public final class StoreAudit {
      * @throws SnapshotCorrupt if its manifest or page map is damaged
      */
     public Entry inspect(SnapshotId id) {
-        var snapshot = store.open(id);
+        var snapshot = store.openLocal(id);
         var memory = snapshot.memory();
         var manifest = memory.manifest();
         long stored = memory.map().runs().stream().mapToLong(PageMap.Run::pages).sum();
@@ -189,7 +189,7 @@ public final class StoreAudit {
 
     /** Everything small, each file whole. */
     private Snapshot openWhole(SnapshotId id) {
-        var snapshot = store.open(id);
+        var snapshot = store.openLocal(id);
         var _ = snapshot.memory();
         snapshot.checkWorkingSet();
         return snapshot;
@@ -226,8 +226,11 @@ public final class StoreAudit {
         long bytes = layers.values().stream().mapToLong(l -> LayerFile.fileBytes(l.pages())).sum();
         try (var step = progress.start("Checking layers", new ByteSize(bytes).toMib())) {
             for (var layer : layers.values()) {
-                try (var arena = Arena.ofConfined()) {
-                    var mapped = MappedLayer.open(layer, store.layerFolder(), arena);
+                if (store.layers().isOutOfReach(layer.layer())) {
+                    continue; // it is checked as it is fetched
+                }
+                try (var arena = Arena.ofConfined();
+                        var mapped = store.layers().open(layer, arena)) {
                     if (layer.pages() > 0) {
                         mapped.verify(0, layer.pages());
                     }

@@ -137,7 +137,7 @@ final class SnapshotStoreTest {
         flipBehindTheBack(layer, LayerFile.HEADER_BYTES + 100);
 
         var disguised = withIdentityOf(snapshot, layer);
-        try (var image = MemoryImage.open(disguised, store.layerFolder())) {
+        try (var image = MemoryImage.open(disguised, store.layers())) {
             assertThatThrownBy(() -> image.run(1, 1)).isInstanceOf(SnapshotCorrupt.class);
         }
     }

@@ -58,7 +58,9 @@ public record HostInventory(Map<Part, SortedMap<String, Integer>> things) {
             names.putAll(after);
             for (var name : names.keySet()) {
                 int difference = after.getOrDefault(name, 0) - before.getOrDefault(name, 0);
-                if (difference != 0) {
+                // Work in the background may have had a file open at the first look.
+                boolean isClosedSince = difference < 0 && part == Part.DESCRIPTORS;
+                if (difference != 0 && !isClosedSince) {
                     changes.add(
                             "%s %s %s (%+d)"
                                     .formatted(difference > 0 ? '+' : '-', part, name, difference));

@@ -1,6 +1,7 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.CheckpointId;
 import dev.wrenn.contract.host.History;
@@ -8,6 +9,7 @@ import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostCheckpoint;
 import dev.wrenn.contract.host.HostCheckpoint.Cause;
 import dev.wrenn.host.journal.CapsuleRecord;
+import dev.wrenn.host.journal.CapsuleRecord.Stage;
 import dev.wrenn.host.journal.CheckpointRecord;
 import dev.wrenn.host.journal.Journal.Durability;
 import dev.wrenn.snapshot.Snapshot;
@@ -57,6 +59,12 @@ final class Book {
         throw CapsuleRefusal.wrongState(id, state, operation);
     }
 
+    /** Whether that very run is the present one. */
+    @SuppressWarnings("ReferenceEquality") // a run is that object; two are never equal otherwise
+    boolean isRunning(RunningCapsule run) {
+        return state instanceof CapsuleState.Running(var now) && now == run;
+    }
+
     void requirePaused(String operation) {
         if (!(state instanceof CapsuleState.Paused)) {
             throw CapsuleRefusal.wrongState(id, state, operation);
@@ -87,6 +95,30 @@ final class Book {
     /** Writes the present record down for good. */
     void secure() {
         machinery.journal().write(record, Durability.SYNCED);
+    }
+
+    /** The VM is gone without having been saved: the capsule is what it was saved as last. */
+    void lost(WrennException why) {
+        if (record.snapshot().isEmpty()) {
+            note(record.to(Stage.FAILED, why.shownMessage()));
+            become(new CapsuleState.Failed());
+        } else {
+            note(
+                    record.to(
+                            Stage.PAUSED,
+                            why.shownMessage() + "; it can be resumed as it was last saved"));
+            become(new CapsuleState.Paused());
+        }
+        secure();
+    }
+
+    /** The archive has a snapshot now: a new generation, if it is what a paused capsule is. */
+    void durable(SnapshotId snapshot) {
+        if (state instanceof CapsuleState.Paused && record.snapshot().equals(snapshot.text())) {
+            note(record.to(Stage.PAUSED, record.reason()));
+            secure();
+            become(state);
+        }
     }
 
     boolean hasOldCheckpoints() {

@@ -155,6 +155,11 @@ final class CapsuleDriver implements Resource {
         }
     }
 
+    /** Told when a snapshot has reached the archive. */
+    void archived(SnapshotId snapshot) {
+        operations.add("become durable", () -> book.durable(snapshot));
+    }
+
     History history() {
         return book.history();
     }
@@ -276,6 +281,7 @@ final class CapsuleDriver implements Resource {
     /** Common to create and resume; sets the record, not the state. */
     private RunningCapsule start(SnapshotId from) {
         var limit = machinery.config().startLimit();
+        machinery.store().bringBack(from); // before the clock of the start runs
         var init =
                 new GuestInit(
                         id.text(),
@@ -335,7 +341,7 @@ final class CapsuleDriver implements Resource {
 
     private void expireNow(RunningCapsule run, Duration limit) {
         expiryAsked = false;
-        if (!isRunning(run) || !run.activity().isIdleFor(limit)) {
+        if (!book.isRunning(run) || !run.activity().isIdleFor(limit)) {
             return; // used again, or gone, while this waited
         }
         try {
@@ -357,30 +363,13 @@ final class CapsuleDriver implements Resource {
     }
 
     private void loseNow(RunningCapsule run, WrennException why) {
-        if (!isRunning(run)) {
+        if (!book.isRunning(run)) {
             return; // an end that we caused ourselves
         }
         LOG.atError().setCause(why).addKeyValue("capsule", id).log("capsule lost its VM");
         book.lost();
         end(run, why, "lose VM");
-        if (record().snapshot().isEmpty()) {
-            book.note(record().to(Stage.FAILED, why.shownMessage()));
-            book.become(new CapsuleState.Failed());
-        } else {
-            book.note(
-                    record().to(
-                                    Stage.PAUSED,
-                                    why.shownMessage()
-                                            + "; it can be resumed as it was last saved"));
-            book.become(new CapsuleState.Paused());
-        }
-        book.secure();
-    }
-
-    /** Whether that very run is the present one. */
-    @SuppressWarnings("ReferenceEquality") // a run is that object; two are never equal otherwise
-    private boolean isRunning(RunningCapsule run) {
-        return state() instanceof CapsuleState.Running(var now) && now == run;
+        book.lost(why);
     }
 
     private void destroyNow() {

@@ -19,10 +19,12 @@ import dev.wrenn.host.metrics.MeasuredRun;
 import dev.wrenn.snapshot.SnapshotId;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -49,6 +51,7 @@ public final class Capsules implements Resource {
     private final Checkpoints checkpoints;
     private final Loop expiry;
     private final Loop collection;
+    private final Optional<Archiving> archiving;
     private volatile boolean stopping;
     private volatile boolean garbage = true; // whatever an earlier process left
 
@@ -67,6 +70,11 @@ public final class Capsules implements Resource {
                         "expiry",
                         EXPIRY_TICK,
                         () -> drivers.values().forEach(CapsuleDriver::expireIfIdle));
+        this.archiving =
+                machinery
+                        .config()
+                        .archive()
+                        .map(a -> new Archiving(machinery, a, new ForArchiving()));
         this.collection = Loop.every("snapshot-collection", COLLECTION_TICK, this::collect);
     }
 
@@ -124,7 +132,10 @@ public final class Capsules implements Resource {
 
     /** See {@code HostAgent.pause}. */
     public HostCapsule pause(CapsuleId id) {
-        return driver(id).pause("");
+        var driver = driver(id);
+        var paused = driver.pause("");
+        archiving.ifPresent(a -> a.awaitDurable(new SnapshotId(driver.record().snapshot())));
+        return paused;
     }
 
     /** See {@code HostAgent.resume}. */
@@ -300,6 +311,7 @@ public final class Capsules implements Resource {
         try {
             templates.removeUnusedDisks();
             machinery.store().collectGarbage(this::roots);
+            archiving.ifPresent(Archiving::collectSoon);
         } catch (RuntimeException e) {
             garbage = true;
             throw e;
@@ -339,6 +351,29 @@ public final class Capsules implements Resource {
         return new Secret(HexFormat.of().formatHex(bytes)).reveal();
     }
 
+    private final class ForArchiving implements Archiving.Owner {
+        @Override
+        public List<SnapshotId> atRest() {
+            return drivers.values().stream()
+                    .filter(d -> d.state() instanceof CapsuleState.Paused)
+                    .map(CapsuleDriver::record)
+                    .sorted(Comparator.comparingLong(CapsuleRecord::startedAtMillis))
+                    .flatMap(r -> r.history().stream())
+                    .map(c -> new SnapshotId(c.snapshot()))
+                    .toList();
+        }
+
+        @Override
+        public Set<SnapshotId> needed() {
+            return roots();
+        }
+
+        @Override
+        public void archived(SnapshotId snapshot) {
+            drivers.values().forEach(d -> d.archived(snapshot));
+        }
+    }
+
     private final class ToListeners implements CapsuleDriver.Reports {
         @Override
         public void changed(HostCapsule capsule) {
@@ -374,6 +409,7 @@ public final class Capsules implements Resource {
         stopping = true;
         expiry.close();
         collection.close();
+        archiving.ifPresent(Archiving::close);
         drivers.values().forEach(CapsuleDriver::close);
     }
 }

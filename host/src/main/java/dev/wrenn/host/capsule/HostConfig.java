@@ -2,9 +2,11 @@ package dev.wrenn.host.capsule;
 
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.contract.host.Retention;
+import dev.wrenn.snapshot.Archive;
 import dev.wrenn.vmm.DeviceLimits;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -24,6 +26,7 @@ import java.util.Set;
  *     address that is not public
  * @param capacity how much of the machine capsules may use
  * @param retention which checkpoints a capsule keeps that says nothing else
+ * @param archive where snapshots are kept besides this machine; nowhere if empty
  */
 public record HostConfig(
         Path dataFolder,
@@ -38,7 +41,8 @@ public record HostConfig(
         DeviceLimits deviceLimits,
         Set<String> privateRegistries,
         Capacity capacity,
-        Retention retention) {
+        Retention retention,
+        Optional<ArchiveConfig> archive) {
     /** Version of the host agent and of the guest agent built with it. */
     public static final String VERSION = "0.1.0";
 
@@ -66,7 +70,13 @@ public record HostConfig(
                 deviceLimits,
                 registries,
                 capacity,
-                retention);
+                retention,
+                archive);
+    }
+
+    /** Opens the archive; the caller closes it. */
+    public Archive openArchive(ArchiveConfig settings) {
+        return settings.open(dataFolder);
     }
 
     /** The usual settings for a data folder and the two guest binaries. */
@@ -84,6 +94,7 @@ public record HostConfig(
                 DeviceLimits.USUAL,
                 Set.of(),
                 Capacity.DEFAULTS,
-                Retention.DEFAULT);
+                Retention.DEFAULT,
+                Optional.empty());
     }
 }

@@ -15,6 +15,7 @@ import dev.wrenn.linux.ProcessIdentity;
 import dev.wrenn.network.Slot;
 import dev.wrenn.network.SlotPool;
 import dev.wrenn.pager.Pager;
+import dev.wrenn.snapshot.SnapshotId;
 import dev.wrenn.snapshot.SnapshotStore;
 import dev.wrenn.vmm.BootSource;
 import dev.wrenn.vmm.VmSpec;
@@ -22,6 +23,7 @@ import dev.wrenn.vmm.Vmm;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.HashMap;
 import java.util.Map;
 import org.eclipse.jetty.client.HttpClient;
 
@@ -56,21 +58,30 @@ public record Machinery(
                 record.hostAddress(),
                 startedAt,
                 state instanceof CapsuleState.Running(var run) ? run.activity().last() : startedAt,
-                measured.and(
-                        Map.of(
-                                "kernel_version",
-                                images.kernelVersion(),
-                                "vmm_version",
-                                vmm.version(),
-                                "agent_version",
-                                HostConfig.VERSION,
-                                "guest_agent_version",
-                                HostConfig.VERSION)),
+                measured.and(facts(record, state)),
                 record.reason());
     }
 
     private static final String DISK_SUFFIX = ".raw";
     private static final String SCRATCH_SUFFIX = ".vmm";
+
+    private Map<String, String> facts(CapsuleRecord record, CapsuleState state) {
+        var facts = new HashMap<String, String>();
+        facts.put("kernel_version", images.kernelVersion());
+        facts.put("vmm_version", vmm.version());
+        facts.put("agent_version", HostConfig.VERSION);
+        facts.put("guest_agent_version", HostConfig.VERSION);
+        if (config.archive().isPresent()) {
+            facts.put("durable", Boolean.toString(isDurable(record, state)));
+        }
+        return facts;
+    }
+
+    /** Whether all of a capsule would survive the loss of this machine. */
+    private boolean isDurable(CapsuleRecord record, CapsuleState state) {
+        return state instanceof CapsuleState.Paused
+                && store.isDurable(new SnapshotId(record.snapshot()));
+    }
 
     /** The writable root disk of a capsule. */
     Path diskOf(String capsule) {

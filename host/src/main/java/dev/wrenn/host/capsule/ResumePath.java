@@ -77,6 +77,7 @@ public final class ResumePath {
         demandLoadable(snapshot);
         undo.hold(machinery.room().memory().admit(snapshot.manifest().memory()));
         var image = undo.hold(snapshot.image());
+        image.prefetch(snapshot.workingSet());
         steps.before(ResumeStep.DISK);
         var disk = undo.hold(cloneDisk(snapshot, capsule));
         var slot = undo.hold(leasing.take(deadline.left()));
@@ -110,6 +111,7 @@ public final class ResumePath {
         steps.before(ResumeStep.SERVING_RECORD);
         journal.write(record);
         steps.before(ResumeStep.READY);
+        image.fill();
         LOG.atInfo()
                 .addKeyValue("capsule", capsule)
                 .addKeyValue("prepared_ms", prepared.toMillis())
