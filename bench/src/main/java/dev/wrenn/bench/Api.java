@@ -55,6 +55,30 @@ final class Api implements Resource {
         return post("/v1/capsules/" + capsule + "/resume", Map.of());
     }
 
+    Answer checkpoint(String capsule) {
+        return post("/v1/capsules/" + capsule + "/checkpoints", Map.of());
+    }
+
+    Answer fork(String capsule, int count) {
+        return post("/v1/capsules/" + capsule + "/fork", Map.of("count", count));
+    }
+
+    /** A process in the guest holds that much memory when this returns. */
+    void fill(String capsule, int mib) {
+        background(
+                capsule,
+                "python3",
+                List.of(
+                        "-c",
+                        "import os, time; held = [os.urandom(1 << 20) for _ in range(%d)];"
+                                        .formatted(mib)
+                                + " open('/run/held', 'w').close(); time.sleep(3600)"));
+        shell(
+                capsule,
+                "n=0; until [ -e /run/held ]; do n=$((n+1)); [ $n -lt 1200 ] || exit 1;"
+                        + " sleep 0.05; done");
+    }
+
     void destroy(String capsule) {
         send(request("/v1/capsules/" + capsule).DELETE().build());
     }

@@ -15,8 +15,12 @@ import java.util.List;
 record Lifecycle(int rounds) implements Measurement {
     private static final int SMALL_MB = 256;
     private static final int LARGE_MB = 2048;
+
+    /** Of capsules with a process that fills as much as is to be changed. */
+    private static final int FILLED_MB = 512;
+
     private static final int BOOTS = 3;
-    private static final List<Integer> DIRTY_MIB = List.of(16, 64);
+    private static final List<Integer> DIRTY_MIB = List.of(1, 10, 50, 200);
 
     private static final double MAX_ABOVE_FLOOR_MS = 20;
     private static final double MAX_CREATE_RATIO = 1.2;
@@ -30,6 +34,7 @@ record Lifecycle(int rounds) implements Measurement {
     public List<Row> take(Laboratory lab, Progress progress) {
         var series = new Series();
         lab.warmUp(SMALL_MB, progress);
+        lab.warmUp(FILLED_MB, progress);
         lab.warmUp(LARGE_MB, progress);
         turns(lab, progress, series);
         for (int mib : DIRTY_MIB) {
@@ -100,20 +105,9 @@ record Lifecycle(int rounds) implements Measurement {
         var api = lab.api();
         try (var step = progress.start("Pausing with " + mib + " MiB changed", BOOTS)) {
             for (int round = 0; round < BOOTS; round++) {
-                var capsule = api.create(SMALL_MB).id();
+                var capsule = api.create(FILLED_MB).id();
                 try {
-                    api.background(
-                            capsule,
-                            "python3",
-                            List.of(
-                                    "-c",
-                                    "import os, time; held = [os.urandom(1 << 20) for _ in range(%d)];"
-                                                    .formatted(mib)
-                                            + " open('/run/held', 'w').close(); time.sleep(3600)"));
-                    api.shell(
-                            capsule,
-                            "n=0; until [ -e /run/held ]; do n=$((n+1)); [ $n -lt 1200 ] || exit 1;"
-                                    + " sleep 0.05; done");
+                    api.fill(capsule, mib);
                     pause(lab, series, "dirty_" + mib, capsule);
                 } finally {
                     api.destroy(capsule);
@@ -213,7 +207,7 @@ record Lifecycle(int rounds) implements Measurement {
                     pauseRow(
                             series,
                             "dirty_" + mib,
-                            "pause of a 256 MiB capsule whose process filled " + mib + " MiB"));
+                            "pause of a 512 MiB capsule whose process filled " + mib + " MiB"));
         }
         return rows;
     }

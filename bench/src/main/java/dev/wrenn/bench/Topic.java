@@ -11,6 +11,8 @@ import java.util.stream.Collectors;
 public enum Topic {
     /** Resume, create and pause of one capsule, next to what the VMM alone can do. */
     LIFECYCLE,
+    /** Saving capsules that run, and forks. */
+    CHECKPOINTS,
     /** The pager against a page-fault handler in C. */
     FAULTS,
     /** What a capsule costs that does nothing. */
@@ -57,6 +59,7 @@ public enum Topic {
     Measurement measurement(Bench bench) {
         return switch (this) {
             case LIFECYCLE -> new Lifecycle(bench.rounds());
+            case CHECKPOINTS -> new Checkpoints();
             case FAULTS -> new Faults(bench.checkout());
             case IDLE -> new Idle();
             case STREAMS -> new Streams();

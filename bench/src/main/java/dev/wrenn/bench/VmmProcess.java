@@ -73,6 +73,15 @@ record VmmProcess(long pid) {
         return cost(guestMemory, (ticks() - before) / TICKS_PER_SECOND / seconds * 100);
     }
 
+    /** All of its memory, what it shares with others counted in proportion. */
+    double proportionalMib() {
+        double sum = 0;
+        for (var mapping = MAPPING.matcher(read("smaps")); mapping.find(); ) {
+            sum += Long.parseLong(mapping.group(4)) / 1024.0;
+        }
+        return sum;
+    }
+
     private static void rest(Duration time) {
         Pause.until(() -> false, INTERVAL, Deadline.after(time));
     }

@@ -173,6 +173,10 @@ class CheckpointVmTest {
 
         assertThat(first.writtenBytes()).isGreaterThan(40_000_000);
         assertThat(second.writtenBytes()).isLessThan(20_000_000);
+        assertThat(lab.host().describe(capsule).versions())
+                .as("what a checkpoint cost, and that the VM is still there")
+                .containsKeys("frozen_ms", "vmm_pid")
+                .containsEntry("layer_bytes", Long.toString(second.writtenBytes()));
     }
 
     @Test

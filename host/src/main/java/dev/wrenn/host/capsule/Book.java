@@ -151,6 +151,10 @@ final class Book {
         reports.tally().lost();
     }
 
+    void savedRunning(PausePath.SavedRunning saved) {
+        measured = measured.savedRunning(saved.snapshot().writtenBytes(), saved.frozen());
+    }
+
     CheckpointRecord find(CheckpointId checkpoint) {
         return record.history().stream()
                 .filter(c -> c.checkpoint().equals(checkpoint.text()))

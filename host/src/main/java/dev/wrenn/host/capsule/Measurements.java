@@ -1,6 +1,7 @@
 package dev.wrenn.host.capsule;
 
 import dev.wrenn.pager.PagerStats;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -38,6 +39,18 @@ record Measurements(Map<String, String> numbers) {
         changed.remove("vmm_pid");
         changed.put("layer_bytes", Long.toString(layerBytes));
         return new Measurements(changed);
+    }
+
+    /**
+     * The VM goes on; it stood still that long, and its memory that had changed took those bytes.
+     */
+    Measurements savedRunning(long layerBytes, Duration frozen) {
+        return with(
+                Map.of(
+                        "layer_bytes",
+                        Long.toString(layerBytes),
+                        "frozen_ms",
+                        Long.toString(frozen.toMillis())));
     }
 
     /** These and the given facts. */

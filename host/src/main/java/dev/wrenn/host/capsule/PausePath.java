@@ -60,6 +60,13 @@ public final class PausePath {
             String template, int vcpus, ByteSize memory, Map<String, String> attributes) {}
 
     /**
+     * What came of saving a VM that goes on.
+     *
+     * @param frozen how long it stood still
+     */
+    record SavedRunning(Snapshot snapshot, Duration frozen) {}
+
+    /**
      * Freezes the VM and saves it.
      *
      * @param last the state the run goes on from: what it was started from, or was saved as since
@@ -96,9 +103,9 @@ public final class PausePath {
      * summing and writing the pages, and waiting for the device, happen while it runs.
      *
      * @param last as for {@link #save}
-     * @return the sealed snapshot
+     * @return the sealed snapshot, and how long the VM stood still for it
      */
-    Snapshot saveRunning(
+    SavedRunning saveRunning(
             RunningCapsule run, Optional<SnapshotId> last, Facts facts, Deadline deadline) {
         machinery.steps().before(PauseStep.QUIESCE);
         quiesce(run, deadline);
@@ -124,7 +131,7 @@ public final class PausePath {
                         .addKeyValue("copied_bytes", copy.copiedBytes())
                         .addKeyValue("layer_bytes", snapshot.writtenBytes())
                         .log("running capsule saved");
-                return snapshot;
+                return new SavedRunning(snapshot, frozen);
             }
         }
     }

@@ -82,21 +82,7 @@ final class Saves {
             requireRoomForName();
         }
         return switch (state()) {
-            case CapsuleState.Running(var run) -> {
-                var deadline = Deadline.after(machinery.config().pauseLimit());
-                var snapshot =
-                        pausePath.saveRunning(run, book.lastSaved(run), book.facts(), deadline);
-                try {
-                    machinery.steps().before(PauseStep.JOURNAL);
-                    var made = book.entry(snapshot, cause, name, "");
-                    book.write(record().saved(made, Stage.RUNNING, record().reason()));
-                    machinery.store().settled(snapshot.id());
-                    yield made;
-                } catch (RuntimeException e) {
-                    discard(snapshot, e);
-                    throw e;
-                }
-            }
+            case CapsuleState.Running(var run) -> saveRunning(run, cause, name);
             case CapsuleState.Paused _ -> {
                 var current = record().current().orElseThrow();
                 if (name.isEmpty() || name.equals(current.name())) {
@@ -118,6 +104,24 @@ final class Saves {
                     CapsuleState.Failed _ ->
                     throw CapsuleRefusal.wrongState(id, state(), "checkpoint");
         };
+    }
+
+    private CheckpointRecord saveRunning(RunningCapsule run, Cause cause, String name) {
+        var deadline = Deadline.after(machinery.config().pauseLimit());
+        var saved = pausePath.saveRunning(run, book.lastSaved(run), book.facts(), deadline);
+        var snapshot = saved.snapshot();
+        var made = book.entry(snapshot, cause, name, "");
+        try {
+            machinery.steps().before(PauseStep.JOURNAL);
+            book.write(record().saved(made, Stage.RUNNING, record().reason()));
+        } catch (RuntimeException e) {
+            discard(snapshot, e);
+            throw e;
+        }
+        machinery.store().settled(snapshot.id());
+        book.savedRunning(saved);
+        book.become(state());
+        return made;
     }
 
     private void requireRoomForName() {
