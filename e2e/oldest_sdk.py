@@ -4,6 +4,7 @@ import sys
 
 from wrenn import Capsule, WrennClient, WrennConflictError, WrennNotFoundError
 from wrenn.models import Status
+from wrenn.pty import PtySession
 
 
 def commands(capsule: Capsule) -> None:
@@ -45,14 +46,19 @@ def git(capsule: Capsule) -> None:
 def terminal(capsule: Capsule) -> None:
     with capsule.pty(cmd="/bin/sh") as term:
         term.write(b"echo $((6 * 7))q\n")
-        shown = b""
-        for event in term:
-            if event.type == "output" and isinstance(event.data, bytes):
-                shown += event.data
-            if b"42q" in shown:
-                break
-        else:
-            raise AssertionError(f"the terminal ended: {shown!r}")
+        watch(term, b"42q")
+    with capsule.pty(cmd="/bin/sh", args=["-c", "echo watched; sleep 60"]) as term:
+        watch(term, b"watched")
+
+
+def watch(term: PtySession, text: bytes) -> None:
+    shown = b""
+    for event in term:
+        if event.type == "output" and isinstance(event.data, bytes):
+            shown += event.data
+        if text in shown:
+            return
+    raise AssertionError(f"the terminal ended: {shown!r}")
 
 
 def pauses(capsule: Capsule) -> None:

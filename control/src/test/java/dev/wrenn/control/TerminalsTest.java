@@ -6,6 +6,7 @@ import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.control.Ws.Received;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -127,7 +128,6 @@ class TerminalsTest {
             ws.send("{\"type\":\"start\",\"cmd\":\"/bin/sh\"}");
             ws.next("started");
             ws.send("{\"type\":\"resize\",\"cols\":0,\"rows\":0}")
-                    .send("{\"type\":\"pong\"}")
                     .send("{\"type\":\"input\",\"data\":\"%%%\"}")
                     .send("no JSON");
 
@@ -163,6 +163,79 @@ class TerminalsTest {
             assertThat(ws.fails()).contains("destroyed");
             assertThat(RIG.host().inventory())
                     .noneMatch(c -> c.capsule().equals(new CapsuleId(path.substring(13))));
+        }
+    }
+
+    private static void awaitBytes(Ws ws, String text) {
+        var shown = new StringBuilder();
+        while (shown.indexOf(text) < 0) {
+            if (ws.next() instanceof Received.Bytes(var bytes)) {
+                shown.append(new String(bytes, StandardCharsets.UTF_8));
+            }
+        }
+    }
+
+    @Test
+    void a_client_that_answers_pings_gets_bytes_as_they_are() {
+        try (var ws = Ws.open(client, path + "/pty")) {
+            ws.send(
+                    "{\"type\":\"start\",\"cmd\":\"/bin/sh\",\"args\":[\"-c\",\"echo wel''come\"]}");
+            ws.next("started");
+            ws.next("ping");
+
+            ws.send("{\"type\":\"pong\"}");
+
+            awaitBytes(ws, "welcome");
+        }
+    }
+
+    @Test
+    void a_client_that_only_watches_and_answers_no_ping_gets_what_the_contract_says() {
+        try (var ws = Ws.open(client, path + "/pty")) {
+            ws.send(
+                    "{\"type\":\"start\",\"cmd\":\"/bin/sh\",\"args\":[\"-c\",\"echo wel''come\"]}");
+            ws.next("started");
+
+            awaitShown(ws, "welcome");
+        }
+    }
+
+    @Test
+    void a_client_that_answers_late_loses_nothing() {
+        try (var ws = Ws.open(client, path + "/pty")) {
+            ws.send(
+                    "{\"type\":\"start\",\"cmd\":\"/bin/sh\",\"args\":[\"-c\",\"echo wel''come; cat\"]}");
+            ws.next("started");
+            awaitShown(ws, "welcome"); // as the contract says, after the server's patience
+
+            ws.send("{\"type\":\"pong\"}");
+
+            awaitBytes(ws, "welcome");
+        }
+    }
+
+    @Test
+    void a_client_that_types_bytes_gets_bytes() {
+        try (var ws = Ws.open(client, path + "/pty")) {
+            ws.send("{\"type\":\"start\",\"cmd\":\"/bin/sh\"}");
+            ws.next("started");
+
+            ws.send("echo wel''come\n".getBytes(StandardCharsets.UTF_8));
+
+            awaitBytes(ws, "welcome");
+        }
+    }
+
+    @Test
+    void a_browser_answers_pings_too_and_takes_what_the_contract_says() {
+        var browser = Map.of("X-API-Key", client.key(), "Origin", "http://dashboard.example");
+        try (var ws = Ws.open(client.baseUrl(), path + "/pty", browser)) {
+            ws.send("{\"type\":\"start\",\"cmd\":\"/bin/sh\"}");
+            ws.next("started");
+            ws.send("{\"type\":\"pong\"}");
+            type(ws, "echo wel''come\n");
+
+            awaitShown(ws, "welcome");
         }
     }
 }

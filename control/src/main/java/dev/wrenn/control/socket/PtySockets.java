@@ -13,13 +13,11 @@ import dev.wrenn.contract.guest.Signal;
 import dev.wrenn.control.http.ApiException;
 import dev.wrenn.control.http.Routes;
 import dev.wrenn.control.socket.Conversation.Incoming;
+import dev.wrenn.control.socket.TerminalOutput.Form;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Terminals: start one or come back to one by its tag. A terminal outlives the socket; whoever
@@ -29,7 +27,6 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class PtySockets {
     private static final Duration START_LIMIT = Duration.ofSeconds(60);
     private static final Duration PING_INTERVAL = Duration.ofSeconds(30);
-    private static final Duration DIALECT_LIMIT = Duration.ofMillis(400);
     private static final int DEFAULT_COLUMNS = 80;
     private static final int DEFAULT_ROWS = 24;
 
@@ -45,10 +42,14 @@ public final class PtySockets {
         sockets.add(
                 routes,
                 "/v1/capsules/{id}/pty",
-                (conversation, guest, _) -> open(conversation, guest));
+                (conversation, guest, ctx) ->
+                        open(
+                                conversation,
+                                guest,
+                                new TerminalOutput(conversation, ctx.header("Origin") != null)));
     }
 
-    private static void open(Conversation conversation, GuestSession guest) {
+    private static void open(Conversation conversation, GuestSession guest, TerminalOutput output) {
         var first =
                 Sockets.first(conversation, START_LIMIT)
                         .orElseThrow(() ->
@@ -57,7 +58,7 @@ public final class PtySockets {
             case "start" -> {
                 var tag = "pty-" + UUID.randomUUID().toString().substring(0, 8);
                 try (var stream = guest.start(order(first, tag))) {
-                    new Terminal(conversation, guest, stream, tag).run();
+                    new Terminal(conversation, guest, stream, output, tag).run();
                 }
             }
             case "connect" -> {
@@ -65,7 +66,7 @@ public final class PtySockets {
                         ExecSockets.text(first, "tag")
                                 .orElseThrow(() -> ApiException.invalid("tag is missing"));
                 try (var stream = guest.connect(new ProcessSelector.ByTag(tag), true)) {
-                    new Terminal(conversation, guest, stream, tag).run();
+                    new Terminal(conversation, guest, stream, output, tag).run();
                 }
             }
             default -> throw ApiException.invalid("the first message must be start or connect");
@@ -77,24 +78,20 @@ public final class PtySockets {
         private final Conversation conversation;
         private final GuestSession guest;
         private final ProcessStream stream;
+        private final TerminalOutput output;
         private final String tag;
         private final ProcessSelector process;
-        private final ReentrantLock sending = new ReentrantLock(); // output and pings take turns
-        private final CompletableFuture<Dialect> dialect =
-                new CompletableFuture<Dialect>()
-                        .completeOnTimeout(
-                                Dialect.BINARY, DIALECT_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
 
-        /** How the terminal's bytes travel. */
-        private enum Dialect {
-            BASE64,
-            BINARY
-        }
-
-        Terminal(Conversation conversation, GuestSession guest, ProcessStream stream, String tag) {
+        Terminal(
+                Conversation conversation,
+                GuestSession guest,
+                ProcessStream stream,
+                TerminalOutput output,
+                String tag) {
             this.conversation = conversation;
             this.guest = guest;
             this.stream = stream;
+            this.output = output;
             this.tag = tag;
             this.process = new ProcessSelector.ByTag(tag);
         }
@@ -110,31 +107,16 @@ public final class PtySockets {
                         });
                 for (var event = stream.next(); event.isPresent(); event = stream.next()) {
                     switch (event.get()) {
-                        case ProcessEvent.Started(int pid) ->
-                                send(Sockets.message("started").put("tag", tag).put("pid", pid));
-                        case ProcessEvent.Output(var _, var bytes) -> show(bytes);
+                        case ProcessEvent.Started(int pid) -> {
+                            output.send(Sockets.message("started").put("tag", tag).put("pid", pid));
+                            output.ask();
+                        }
+                        case ProcessEvent.Output(var _, var bytes) -> output.show(bytes);
                         case ProcessEvent.Ended(int code, var _, boolean _) -> {
-                            send(Sockets.message("exit").put("exit_code", code));
+                            output.send(Sockets.message("exit").put("exit_code", code));
                             conversation.close("");
                             return;
                         }
-                    }
-                }
-            }
-        }
-
-        private void show(byte[] bytes) {
-            switch (dialect.join()) {
-                case BASE64 ->
-                        send(
-                                Sockets.message("output")
-                                        .put("data", Base64.getEncoder().encodeToString(bytes)));
-                case BINARY -> {
-                    sending.lock();
-                    try {
-                        conversation.send(bytes);
-                    } finally {
-                        sending.unlock();
                     }
                 }
             }
@@ -150,7 +132,7 @@ public final class PtySockets {
                     stream.close();
                     return;
                 } else {
-                    send(Sockets.message("ping"));
+                    output.send(Sockets.message("ping"));
                 }
             }
         }
@@ -159,7 +141,7 @@ public final class PtySockets {
             switch (incoming) {
                 case Incoming.Message(var json) -> obey(json);
                 case Incoming.Bytes(var bytes) -> {
-                    dialect.complete(Dialect.BINARY);
+                    output.takes(Form.BINARY);
                     tolerating(() -> guest.sendPty(process, bytes));
                 }
                 case Incoming.End _ -> {}
@@ -169,13 +151,14 @@ public final class PtySockets {
         private void obey(JsonNode message) {
             switch (message.path("type").asText()) {
                 case "input" -> {
-                    dialect.complete(Dialect.BASE64);
+                    output.takes(Form.BASE64);
                     tolerating(() -> input(message.path("data").asText()));
                 }
                 case "resize" -> tolerating(() -> resize(message));
+                case "pong" -> output.answered();
                 case "kill" -> tolerating(() -> guest.signal(process, Signal.KILL));
                 default -> {
-                    // pongs, and whatever clients may send one day
+                    // whatever clients may send one day
                 }
             }
         }
@@ -186,7 +169,7 @@ public final class PtySockets {
                 command.run();
             } catch (WrennException e) {
                 if (!conversation.hasEnded()) {
-                    send(Sockets.message("error").put("data", e.shownMessage()));
+                    output.send(Sockets.message("error").put("data", e.shownMessage()));
                 }
             }
         }
@@ -206,15 +189,6 @@ public final class PtySockets {
             int rows = message.path("rows").asInt();
             if (columns > 0 && rows > 0) {
                 guest.resizePty(process, size(columns, rows));
-            }
-        }
-
-        private void send(com.fasterxml.jackson.databind.node.ObjectNode message) {
-            sending.lock(); // held while sending on purpose: that is what it is for
-            try {
-                conversation.send(message);
-            } finally {
-                sending.unlock();
             }
         }
     }
