@@ -143,14 +143,17 @@ public final class Journal implements Resource {
 
     /** Every template. */
     public List<TemplateRecord> templates() {
-        return readAll(templates, TemplateRecord.class, _ -> {}).stream()
+        return readAll(templates, TemplateRecord.class, TemplateRecord::complete).stream()
                 .map(r -> readable(r, r.version(), TemplateRecord.VERSION))
                 .toList();
     }
 
     /** A template, if this host has it. */
     public Optional<TemplateRecord> template(String template) {
-        return readDurable(templates.resolve(template + SUFFIX), TemplateRecord.class, _ -> {})
+        return readDurable(
+                        templates.resolve(template + SUFFIX),
+                        TemplateRecord.class,
+                        TemplateRecord::complete)
                 .map(r -> readable(r, r.version(), TemplateRecord.VERSION));
     }
 

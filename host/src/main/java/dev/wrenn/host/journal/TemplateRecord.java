@@ -1,8 +1,8 @@
 package dev.wrenn.host.journal;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Objects;
 
 /**
  * What this host knows of a template.
@@ -25,10 +25,19 @@ public record TemplateRecord(
     /** Layout written by this code. */
     public static final int VERSION = 1;
 
-    /** Copies the map; a record of before there were several disks names none. */
+    /** Copies the map. */
     public TemplateRecord {
-        disk = Objects.requireNonNullElse(disk, "");
         shapes = Map.copyOf(shapes);
+    }
+
+    /** Adds what a record of this layout was written without before there was such a thing. */
+    static void complete(ObjectNode stored) {
+        if (!stored.has("disk")) {
+            stored.put("disk", "");
+        }
+        if (!stored.has("preparesItself")) {
+            stored.put("preparesItself", false);
+        }
     }
 
     /** A template that any shape can be booted from. */

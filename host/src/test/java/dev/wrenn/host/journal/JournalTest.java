@@ -145,4 +145,18 @@ class JournalTest {
 
         assertThat(journal.capsules()).isEmpty();
     }
+
+    @Test
+    void templates_that_were_written_before_disks_had_names_are_read() throws IOException {
+        Files.writeString(
+                folder.resolve("durable/templates/old.json"),
+                """
+                {"version":1,"template":"old","snapshot":"","shapes":{"1x256@files":"snap"}}
+                """);
+
+        var template = journal.template("old").orElseThrow();
+
+        assertThat(template).isEqualTo(TemplateRecord.disk("old", "").with("1x256@files", "snap"));
+        assertThat(journal.templates()).containsExactly(template);
+    }
 }
