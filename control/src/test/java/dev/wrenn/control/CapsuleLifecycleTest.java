@@ -277,6 +277,14 @@ class CapsuleLifecycleTest {
 
         Eventually.within(SOON, () -> client.status(fresh).equals("error"));
         Eventually.within(SOON, () -> client.status(saved).equals("paused"));
+        Eventually.within(
+                SOON,
+                "the host keeps nothing of it",
+                () ->
+                        RIG.host().inventory().stream()
+                                .noneMatch(c -> c.capsule().text().equals(fresh)));
+        assertThat(client.get("/v1/capsules/" + fresh).is(200).path("status").asText())
+                .isEqualTo("error");
         client.post("/v1/capsules/" + fresh + "/resume").fails(409, "invalid_state");
         client.delete("/v1/capsules/" + fresh).is(204);
         assertThat(client.status(fresh)).isEqualTo("stopped");

@@ -3,11 +3,13 @@ package dev.wrenn.control.capsule;
 import dev.wrenn.contract.CapsuleId;
 import dev.wrenn.contract.host.HostAgent;
 import dev.wrenn.contract.host.HostCapsule;
+import dev.wrenn.contract.host.HostState;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * Compares what the rows say with what the host holds, and repairs both ways. Rows are read first:
@@ -67,12 +69,16 @@ final class Comparison {
             }
             var wanted = rows.find(report.capsule());
             if (wanted.isEmpty() || wanted.get().status() == Status.STOPPED) {
-                LOG.atWarn()
+                // One that is being destroyed may just be what somebody has asked for.
+                LOG.atLevel(report.state() == HostState.DESTROYING ? Level.DEBUG : Level.WARN)
                         .addKeyValue("capsule", report.capsule())
                         .log("destroying a capsule that nobody wants");
                 host.destroy(report.capsule());
             } else {
                 apply.accept(report);
+                if (report.state() == HostState.FAILED) {
+                    host.destroy(report.capsule()); // nothing of it can be used; its row says why
+                }
             }
         }
     }

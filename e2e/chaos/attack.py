@@ -1,0 +1,365 @@
+"""The attack: rounds of random operations on random capsules, some of them with a kill in the middle."""
+
+import http.client
+import itertools
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos import pattern
+from chaos.model import Capsule, State
+from outside import machine
+from outside.api import Answer
+from outside.server import Server
+from outside.waiting import eventually
+
+CAPSULES = 6
+MEMORY_MB = 192
+LIMIT = 120.0
+WORKERS = 3
+STRIKES = {"none": 5, "server": 3, "vmm": 2}
+LONGEST_WAIT = 0.7
+
+
+@dataclass
+class Tally:
+    """What a run comes to."""
+
+    seed: int
+    operations: int = 0
+    kills: int = 0
+    differences: int = 0
+    leaks: int = 0
+
+
+class Cut(Exception):
+    """An operation that a kill may have cut short."""
+
+
+class Attack:
+    """One run over one data folder."""
+
+    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.tally = Tally(seed)
+        self.chance = random.Random(seed)
+        self.say = say
+        self.capsules: dict[str, Capsule] = {}
+        self.checkpoints: dict[str, set[State]] = {}
+        self.picks: dict[str, float] = {}
+        self.count = itertools.count(1)
+        self.struck = False
+        self.is_last = False
+        self.server = Server(folder)
+
+    def run(self, minutes: float) -> Tally:
+        """Attacks for that long, then takes everything down and looks what is left."""
+        end = time.monotonic() + 60 * minutes
+        try:
+            while time.monotonic() < end:
+                self.round()
+            self.finish()
+        finally:
+            self.server.stop()
+        self.leaks(machine.holdings(self.folder))
+        return self.tally
+
+    def differ(self, what: str) -> None:
+        self.tally.differences += 1
+        self.say(f"DIFFERENCE: {what}")
+
+    def leaks(self, found: list[str]) -> None:
+        for thing in found:
+            self.tally.leaks += 1
+            self.say(f"LEAK: {thing}")
+
+    # ---- one round
+
+    def round(self) -> None:
+        known = list(self.capsules.values())
+        actors = self.chance.sample(known, min(len(known), self.chance.randint(1, WORKERS)))
+        tasks = [self.choose(capsule) for capsule in actors]
+        if len(known) < CAPSULES and (not known or self.chance.random() < 0.4):
+            tasks.append(self.create)
+        strike = self.chance.choices(list(STRIKES), list(STRIKES.values()))[0]
+        wait = self.chance.uniform(0, LONGEST_WAIT)
+        pick = self.chance.random()
+        victim: list[str] = []
+        self.struck = strike != "none"
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            asked = [pool.submit(self.attempt, task) for task in tasks]
+            if strike != "none":
+                threading.Event().wait(wait)  # a random moment, not one to be waited for
+                victim = self.strike(strike, pick)
+            for each in asked:
+                each.result()
+        for capsule in self.capsules.values():
+            if any(capsule.id in word for word in victim):
+                capsule.lost_its_vm()  # whatever was done to it meanwhile
+        if self.server.process.poll() is not None:
+            self.server.process.communicate()
+            self.server = Server(self.folder)
+        self.settle()
+
+    def attempt(self, task: Callable[[], None]) -> None:
+        self.tally.operations += 1
+        try:
+            task()
+        except Cut as cut:
+            if not self.struck:
+                self.differ(f"an operation failed without a kill: {cut}")
+
+    def strike(self, what: str, pick: float) -> list[str]:
+        """Kills, and gives the command line of the VM that it was."""
+        if what == "server":
+            self.tally.kills += 1
+            self.say("kill of the server")
+            self.server.process.kill()
+            return []
+        vms = [(pid, line) for pid, line in machine.processes(self.folder) if _is_vmm(line)]
+        if not vms:
+            return []
+        pid, line = vms[int(pick * len(vms))]
+        self.tally.kills += 1
+        self.say(f"kill of the VM with process {pid}")
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return line
+
+    # ---- operations
+
+    def choose(self, capsule: Capsule) -> Callable[[], None]:
+        if not capsule.runs:
+            choices: dict[Callable[[Capsule], None], int] = {
+                self.resume: 6, self.fork: 1, self.roll_back: 2, self.destroy: 1
+            }
+        else:
+            choices = {
+                self.write: 6, self.pause: 4, self.checkpoint: 4, self.fork: 2, self.roll_back: 3,
+                self.destroy: 1,
+            }
+        operation = self.chance.choices(list(choices), list(choices.values()))[0]
+        self.picks[capsule.id] = self.chance.random()
+        return lambda: operation(capsule)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        try:
+            answer = self.server.api.call(method, path, body, LIMIT)
+        except (OSError, http.client.HTTPException) as failure:
+            raise Cut(f"{method} {path}: {failure!r}") from failure
+        if answer.status >= 300:
+            raise Cut(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
+        return answer
+
+    def effect(self, request: Callable[[], Answer], then: Callable[[bool], None]) -> Answer:
+        """Tells the model what came of a request: done, or perhaps."""
+        try:
+            answer = request()
+        except Cut:
+            then(False)
+            raise
+        then(True)
+        return answer
+
+    def sh(self, capsule: Capsule, line: str) -> str:
+        order = {"cmd": "/bin/sh", "args": ["-c", line], "timeout_sec": 100}
+        done = self.ask("POST", f"{capsule.path}/exec", order).json
+        if done["exit_code"] != 0:
+            raise Cut(f"a command in {capsule.id} ended with {done}")
+        return done["stdout"]
+
+    def create(self) -> None:
+        made = self.ask("POST", "/v1/capsules", {"memory_mb": MEMORY_MB}).json
+        capsule = Capsule(made["id"], set())
+        number = next(self.count)
+        self.sh(capsule, pattern.set_up() + pattern.write(number, f"c{number}"))
+        capsule.now = {State(number, number)}
+        self.capsules[capsule.id] = capsule
+
+    def write(self, capsule: Capsule) -> None:
+        number = next(self.count)
+        line = pattern.write(number, f"w{number}")
+        try:
+            self.sh(capsule, line)
+        except Cut:
+            capsule.written(number, False)
+            raise
+        capsule.written(number, True)
+
+    def pause(self, capsule: Capsule) -> None:
+        self.effect(lambda: self.ask("POST", f"{capsule.path}/pause", {}), capsule.paused)
+
+    def resume(self, capsule: Capsule) -> None:
+        self.effect(lambda: self.ask("POST", f"{capsule.path}/resume", {}), capsule.resumed)
+
+    def checkpoint(self, capsule: Capsule) -> None:
+        before = set(capsule.now)
+        made = self.effect(
+            lambda: self.ask("POST", f"{capsule.path}/checkpoints", {}), capsule.saved_as_it_is
+        )
+        self.checkpoints[made.json["id"]] = before
+
+    def target(self, capsule: Capsule) -> str | None:
+        """One of its checkpoints that the model knows."""
+        listed = self.ask("GET", f"{capsule.path}/checkpoints").json["checkpoints"]
+        known = [c["id"] for c in listed if c["id"] in self.checkpoints]
+        return known[int(self.picks[capsule.id] * len(known))] if known else None
+
+    def roll_back(self, capsule: Capsule) -> None:
+        chosen = self.target(capsule)
+        if chosen is None:
+            return
+        there = self.checkpoints[chosen]
+        self.effect(
+            lambda: self.ask("POST", f"{capsule.path}/rollback", {"checkpoint": chosen}),
+            lambda done: capsule.went_back(there, done),
+        )
+
+    def fork(self, capsule: Capsule) -> None:
+        if len(self.capsules) >= CAPSULES:
+            return
+        if capsule.runs:
+            made = self.effect(
+                lambda: self.ask("POST", f"{capsule.path}/fork", {}), capsule.saved_as_it_is
+            )
+        else:
+            made = self.ask("POST", f"{capsule.path}/fork", {})
+        child = made.json["forks"][0]["capsule"]["id"]
+        self.capsules[child] = Capsule(child, set(capsule.now), set(capsule.now), False)
+
+    def destroy(self, capsule: Capsule) -> None:
+        capsule.may_be_gone = True
+        self.ask("DELETE", capsule.path)
+        del self.capsules[capsule.id]
+
+    # ---- what came of it
+
+    def settle(self) -> None:
+        """Compares all that there is with the model; afterwards each capsule's state is known."""
+        there = {c["id"]: c for c in self.listed()}
+        for id, about in there.items():
+            if id not in self.capsules:
+                self.take_in(id, about)
+        for capsule in list(self.capsules.values()):
+            if capsule.id not in there and self.is_lost(capsule):
+                del self.capsules[capsule.id]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(self.checked, list(self.capsules.values())))
+
+    def checked(self, capsule: Capsule) -> None:
+        """Compares; one that cannot even be looked at is a difference and is given up."""
+        try:
+            self.compare(capsule)
+        except (AssertionError, Cut) as failure:
+            self.differ(f"{capsule.id} cannot be compared: {failure}")
+            self.server.api.delete(capsule.path)
+            del self.capsules[capsule.id]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The capsules, once none of them is on its way to another state."""
+
+        def look() -> tuple[list[dict[str, Any]]] | None:
+            found: list[dict[str, Any]] = self.server.api.get("/v1/capsules").ok()
+            return (found,) if all(c["status"] != "pending" for c in found) else None
+
+        return eventually("no capsule is pending", look, LIMIT)[0]
+
+    def take_in(self, id: str, about: dict[str, Any]) -> None:
+        """A capsule whose birth was cut short: a fork is as good as any, another is given up."""
+        parent = self.capsules.get(about.get("forked_from", ""))
+        if parent is None:
+            self.server.api.delete(f"/v1/capsules/{id}")
+            return
+        holds = parent.now | parent.saved
+        self.capsules[id] = Capsule(id, set(holds), set(holds), False, True, True)
+
+    def is_lost(self, capsule: Capsule) -> bool:
+        if not capsule.may_be_gone:
+            self.differ(f"{capsule.id} is gone: {self.server.api.get(capsule.path).body!r}")
+        return True
+
+    def compare(self, capsule: Capsule) -> None:
+        status = self.rest(capsule)
+        if status not in ("running", "paused"):
+            if not capsule.may_be_gone:
+                self.differ(f"{capsule.id} is {status}")
+            self.server.api.delete(capsule.path)
+            del self.capsules[capsule.id]
+            return
+        may = {"running": capsule.may_run, "paused": capsule.may_rest}[status]
+        if not may:
+            self.differ(f"{capsule.id} is {status}")
+        capsule.known_to(status == "running")
+        capsule.may_be_gone = False
+        self.learn_checkpoints(capsule)
+        if status == "running":
+            self.look(capsule)
+        elif len(capsule.now) > 1 or self.is_last:
+            self.server.api.post(f"{capsule.path}/resume", limit=LIMIT).ok()
+            capsule.known_to(True)
+            self.look(capsule)
+
+    def rest(self, capsule: Capsule) -> str:
+        """Its status once the loss of a VM has been noticed."""
+
+        def look() -> str | None:
+            status: str = self.server.api.status(capsule.path)
+            vms = [line for _, line in machine.processes(self.folder) if _is_vmm(line)]
+            has_vm = any(capsule.id in word for line in vms for word in line)
+            return status if has_vm == (status == "running") else None
+
+        return str(eventually(f"{capsule.id} is what its VM says", look, LIMIT))
+
+    def learn_checkpoints(self, capsule: Capsule) -> None:
+        """Those made by a pause, a fork or a rollback hold one of what it may have held then."""
+        answer = self.server.api.get(f"{capsule.path}/checkpoints").ok()
+        if capsule.may_be_unsaved and answer["checkpoints"]:
+            capsule.may_be_unsaved = False
+        for checkpoint in answer["checkpoints"]:
+            if checkpoint["id"] not in self.checkpoints and checkpoint["current"]:
+                self.checkpoints[checkpoint["id"]] = set(capsule.saved or capsule.now)
+
+    def look(self, capsule: Capsule) -> None:
+        shown = self.sh(capsule, pattern.look(f"l{next(self.count)}")).split()
+        memory, disk = int(shown[0]), int(shown[2])
+        seen = State(memory, disk)
+        if seen not in capsule.now:
+            self.differ(f"{capsule.id} holds {seen}, not one of {capsule.now}")
+        if shown[1] != pattern.digest(memory):
+            self.differ(f"the memory of {capsule.id} is not what number {memory} makes")
+        if shown[3] != pattern.digest(disk):
+            self.differ(f"the file of {capsule.id} is not what number {disk} makes")
+        capsule.now = {seen}
+
+    # ---- the end
+
+    def finish(self) -> None:
+        """Every capsule is looked at once more, then all are destroyed."""
+        self.is_last = True
+        for capsule in list(self.capsules.values()):
+            self.checked(capsule)
+        for about in self.listed():
+            self.server.api.delete(f"/v1/capsules/{about['id']}")
+        left = [f"row {c['id']}" for c in self.listed()]
+        for part in ("volume/disks", "journal/capsules"):
+            left += [f"{part}/{entry.name}" for entry in (self.folder / part).iterdir()]
+        self.leaks(left)
+
+
+def _is_vmm(line: list[str]) -> bool:
+    return Path(line[0]).name.startswith("qemu")
+
+
+def report(text: str) -> None:
+    """To people, who read standard error."""
+    print(text, file=sys.stderr, flush=True)
