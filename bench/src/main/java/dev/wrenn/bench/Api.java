@@ -3,7 +3,9 @@ package dev.wrenn.bench;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.wrenn.base.Deadline;
 import dev.wrenn.base.Kind;
+import dev.wrenn.base.Pause;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.Stopwatch;
@@ -14,6 +16,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -23,6 +26,8 @@ import java.util.concurrent.TimeoutException;
 /** The public API, timed from the first byte sent to the last byte received. */
 final class Api implements Resource {
     private static final Duration LIMIT = Duration.ofMinutes(5);
+    private static final Duration BUILD_LIMIT = Duration.ofMinutes(15);
+    private static final Duration BUILD_INTERVAL = Duration.ofMillis(500);
     private static final String KEY_HEADER = "X-API-Key";
     private static final int FIRST_ERROR_STATUS = 400;
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -45,6 +50,35 @@ final class Api implements Resource {
 
     Answer create(int memoryMb) {
         return post("/v1/capsules", Map.of("vcpus", 1, "memory_mb", memoryMb));
+    }
+
+    /** In the usual shape of that template. */
+    Answer createFrom(String template) {
+        return post("/v1/capsules", Map.of("template", template));
+    }
+
+    /** Builds a template and waits for it; without lines, a stock one. */
+    void build(String name, List<String> lines) {
+        var order = new HashMap<String, Object>(Map.of("name", name));
+        if (!lines.isEmpty()) {
+            order.put("recipe", lines);
+            order.put("skip_pre_post", true);
+            order.put("overwrite", true);
+        }
+        var build = "/v1/builds/" + post("/v1/builds", order).id();
+        boolean hasEnded =
+                Pause.until(
+                        () -> send(request(build).GET().build()).body().has("completed_at"),
+                        BUILD_INTERVAL,
+                        Deadline.after(BUILD_LIMIT));
+        var ended = send(request(build).GET().build()).body();
+        if (!hasEnded || !ended.path("status").asText().equals("success")) {
+            throw new WrennException(Kind.UNAVAILABLE, "a template was not built: " + ended);
+        }
+    }
+
+    void deleteTemplate(String name) {
+        send(request("/v1/snapshots/" + name).DELETE().build());
     }
 
     Answer pause(String capsule) {

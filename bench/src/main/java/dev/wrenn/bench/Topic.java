@@ -13,6 +13,8 @@ public enum Topic {
     LIFECYCLE,
     /** Saving capsules that run, and forks. */
     CHECKPOINTS,
+    /** Starts from different templates, and first cells of the code interpreter. */
+    TEMPLATES,
     /** The pager against a page-fault handler in C. */
     FAULTS,
     /** What a capsule costs that does nothing. */
@@ -60,6 +62,7 @@ public enum Topic {
         return switch (this) {
             case LIFECYCLE -> new Lifecycle(bench.rounds());
             case CHECKPOINTS -> new Checkpoints();
+            case TEMPLATES -> new TemplateStarts(bench.rounds());
             case FAULTS -> new Faults(bench.checkout());
             case IDLE -> new Idle();
             case STREAMS -> new Streams();

@@ -32,7 +32,8 @@ final class BenchCommand implements Callable<Integer> {
             paramLabel = "TOPIC",
             arity = "0..*",
             description = {
-                "What to measure: lifecycle, faults, idle, streams, throughput, endurance.",
+                "What to measure: lifecycle, checkpoints, templates, faults, idle, streams,",
+                "throughput, endurance.",
                 "Default: everything"
             })
     private List<String> topics = List.of();
