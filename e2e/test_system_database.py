@@ -13,6 +13,7 @@ from outside import machine
 from outside.waiting import eventually
 
 OWNER = "postgres"  # PostgreSQL refuses to run as root
+PASSWORD = "a-word-that-nothing-else-says"
 
 
 class Cluster:
@@ -23,20 +24,20 @@ class Cluster:
         self.programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parts[4]))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.url = f"postgres://wrenn:secret@127.0.0.1:{self.port}/wrenn"
+        self.url = f"postgres://wrenn:{PASSWORD}@127.0.0.1:{self.port}/wrenn"
 
     def make(self) -> None:
         self.folder.mkdir()
         shutil.chown(self.folder, OWNER)
         password = self.folder.with_suffix(".pw")
-        password.write_text("secret")
+        password.write_text(PASSWORD)
         shutil.chown(password, OWNER)
         self._run("initdb", "--username=wrenn", f"--pwfile={password}", "--auth=scram-sha-256")
         password.unlink()
         self.start()
         self._run(
             "createdb", "--host=127.0.0.1", f"--port={self.port}", "--username=wrenn", "wrenn",
-            PGPASSWORD="secret",
+            PGPASSWORD=PASSWORD,
         )
 
     def start(self) -> None:
@@ -113,4 +114,4 @@ def test_a_database_that_is_not_there_is_told(folders: Folders, cluster: Cluster
     with pytest.raises(AssertionError, match="before it served") as failure:
         folders.serve(folders.make(), DATABASE_URL=cluster.url)
     assert "database" in str(failure.value)
-    assert "secret" not in str(failure.value)
+    assert PASSWORD not in str(failure.value)

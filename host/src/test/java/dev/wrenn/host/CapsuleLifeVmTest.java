@@ -219,9 +219,9 @@ class CapsuleLifeVmTest {
     @Test
     void a_capsule_saved_by_another_vmm_is_refused_with_both_names_before_anything_is_started()
             throws Exception {
-        var capsule = lab.pausedCapsule();
+        var capsule = lab.capsule();
+        var manifest = lab.save(capsule).snapshot().resolve("manifest.json");
         var before = lab.restingInventory();
-        var manifest = lab.newestSnapshotFile("manifest.json");
         var saved = Files.readString(manifest);
         var json =
                 saved.substring(0, saved.indexOf('\n'))

@@ -75,9 +75,9 @@ class DamageVmTest {
         var other = lab.pausedCapsule();
         var capsule = lab.capsule();
         lab.shell(capsule, "head -c 1M /dev/urandom > /run/kept; cp /run/kept /root/kept");
-        lab.host().pause(capsule);
+        var saved = lab.save(capsule);
         var before = lab.restingInventory();
-        var file = name.equals(LAYER) ? lab.newestLayer() : lab.newestSnapshotFile(name);
+        var file = name.equals(LAYER) ? saved.layer() : saved.snapshot().resolve(name);
         var copy = lab.folder().resolve("copy");
         copy(file, copy);
 

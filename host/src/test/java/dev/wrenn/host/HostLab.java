@@ -33,7 +33,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -387,26 +386,31 @@ final class HostLab implements AutoCloseable {
         return Long.parseLong(output.substring(0, output.indexOf('\t'))) << 10;
     }
 
-    /** The file of that name in the snapshot that was sealed last. */
-    Path newestSnapshotFile(String name) {
-        return newest(store().resolve("snapshots")).resolve(name);
+    /** Where a capsule was saved: the folder of its snapshot and the layer that this added. */
+    record Saved(Path snapshot, Path layer) {}
+
+    /**
+     * Pauses it and finds what that wrote. By what was not there before, not by times: a working
+     * set that is recorded later touches the folder of an older snapshot.
+     */
+    Saved save(CapsuleId capsule) {
+        var snapshots = entries(store().resolve("snapshots"));
+        var layers = entries(store().resolve("layers"));
+        host.pause(capsule);
+        return new Saved(
+                added(store().resolve("snapshots"), snapshots),
+                added(store().resolve("layers"), layers));
     }
 
-    Path newestLayer() {
-        return newest(store().resolve("layers"));
+    private static Path added(Path folder, Set<Path> before) {
+        var added = entries(folder).stream().filter(entry -> !before.contains(entry)).toList();
+        assertThat(added).as("what is new in " + folder).hasSize(1);
+        return added.getFirst();
     }
 
-    private static Path newest(Path parent) {
-        try (var entries = Files.list(parent)) {
-            return entries.max(Comparator.comparing(HostLab::modified)).orElseThrow();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static java.nio.file.attribute.FileTime modified(Path path) {
-        try {
-            return Files.getLastModifiedTime(path);
+    private static Set<Path> entries(Path folder) {
+        try (var entries = Files.list(folder)) {
+            return entries.collect(Collectors.toSet());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

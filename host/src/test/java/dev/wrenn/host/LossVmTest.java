@@ -157,9 +157,8 @@ class LossVmTest {
     void a_layer_that_is_damaged_once_it_is_open_fails_the_resume() {
         var capsule = lab.capsule();
         lab.memory(capsule, 8).fill(0, 8);
-        lab.host().pause(capsule);
+        var layer = lab.save(capsule).layer();
         var before = lab.restingInventory();
-        var layer = lab.newestLayer();
         lab.faults.at(ResumeStep.PAGES, () -> flipAll(layer));
 
         var watch = Stopwatch.start();
