@@ -1,66 +1,12 @@
 """A PostgreSQL of one's own, named by DATABASE_URL, that goes away and comes back."""
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from conftest import Folders
 from outside import machine
+from outside.cluster import PASSWORD, Cluster
 from outside.waiting import eventually
-
-OWNER = "postgres"  # PostgreSQL refuses to run as root
-PASSWORD = "a-word-that-nothing-else-says"
-
-
-class Cluster:
-    """A private cluster in a folder, as an unprivileged user."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parts[4]))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"postgres://wrenn:{PASSWORD}@127.0.0.1:{self.port}/wrenn"
-
-    def make(self) -> None:
-        self.folder.mkdir()
-        shutil.chown(self.folder, OWNER)
-        password = self.folder.with_suffix(".pw")
-        password.write_text(PASSWORD)
-        shutil.chown(password, OWNER)
-        self._run("initdb", "--username=wrenn", f"--pwfile={password}", "--auth=scram-sha-256")
-        password.unlink()
-        self.start()
-        self._run(
-            "createdb", "--host=127.0.0.1", f"--port={self.port}", "--username=wrenn", "wrenn",
-            PGPASSWORD=PASSWORD,
-        )
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        self._run("pg_ctl", "start", "--wait", f"--log={self.folder}/log", f"--options={options}")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
-
-    def is_running(self) -> bool:
-        return (self.folder / "postmaster.pid").exists()
-
-    def _run(self, program: str, *arguments: str, **more: str) -> None:
-        done = subprocess.run(
-            ["runuser", "-u", OWNER, "--", str(self.programs / program), *arguments],
-            env=os.environ | {"PGDATA": str(self.folder)} | more,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
 @pytest.fixture
@@ -71,9 +17,7 @@ def cluster(folders: Folders) -> Iterator[Cluster]:
         cluster.make()
         yield cluster
     finally:
-        if cluster.is_running():
-            cluster.stop()
-        shutil.rmtree(cluster.folder)
+        cluster.remove()
 
 
 def test_the_api_waits_for_its_database_and_capsules_do_not_notice(

@@ -145,11 +145,12 @@ not_run() {
     if [ $skipped -eq 0 ]; then say "Every Java test was run."; fi
 }
 
-# Only what Python itself brings; the server that it attacks is built by its own first start.
+# Needs no packages of Python; the server that it attacks is built by its own first start.
 run_chaos() {
     need_linux
     if ! asks_help "$@"; then need_root chaos; fi
     need python3 python3
+    need postgresql /usr/lib/postgresql/*/bin/initdb
     install_missing
     cd "$root/e2e"
     PYTHONDONTWRITEBYTECODE=1 exec python3 -m chaos "$@"

@@ -2,23 +2,18 @@
 
 import argparse
 import json
-import os
 import random
-import shutil
 import sys
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 
 from chaos.attack import Attack, report
-from outside import machine
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="./wrenn chaos",
-        description="Random operations on a server of its own while it and its VMs are killed;"
-        " a model says what each capsule must hold afterwards. The last line on standard output"
+        description="Random operations on a server of its own while it, its VMs and its database are"
+        " killed; a model says what each capsule must hold afterwards. The last line on standard output"
         " is the result as JSON; the exit code is 1 for any difference or leak.",
     )
     parser.add_argument("--minutes", type=float, default=5, help="how long; default 5")
@@ -29,17 +24,7 @@ def main() -> int:
     say = (lambda _: None) if options.json else report
     say(f"seed {seed}")
 
-    root = Path(tempfile.mkdtemp(prefix="wrenn-chaos-", dir="/var/tmp"))
-    folder = root / "data"
-    folder.mkdir(mode=0o700)
-    images = Path(os.environ.get("WRENN_TEST_CACHE", "/var/cache/wrenn-test")) / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    (folder / "images").symlink_to(images)
-    try:
-        tally = Attack(folder, seed, say).run(options.minutes)
-    finally:
-        machine.clear(folder)
-        shutil.rmtree(root)
+    tally = Attack(seed, say).run(options.minutes)
     print(json.dumps(asdict(tally)), flush=True)
     return 1 if tally.differences or tally.leaks else 0
 

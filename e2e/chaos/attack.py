@@ -1,43 +1,46 @@
-"""The attack: rounds of random operations on random capsules, some of them with a kill in the middle."""
+"""The attack: rounds of random operations on random capsules, most of them with strikes in the middle."""
 
 import http.client
 import itertools
-import os
 import random
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from chaos import pattern
+from chaos.ground import Ground
 from chaos.model import Capsule, State
 from outside import machine
-from outside.api import Answer
-from outside.server import Server
+from outside.api import Answer, Api
+from outside.server import wrenn
 from outside.waiting import eventually
 
 CAPSULES = 6
 MEMORY_MB = 192
 LIMIT = 120.0
 WORKERS = 3
-STRIKES = {"none": 5, "server": 3, "vmm": 2}
+STRIKES = {"none": 3, "server": 3, "vmm": 3, "database": 2, "server and vmm": 1, "server and database": 1}
 LONGEST_WAIT = 0.7
+LONGEST_ABSENCE = 1.5
+LOOKS = 0.3  # how often a capsule is looked into to which nothing was done
 
 
 @dataclass
 class Tally:
-    """What a run comes to."""
+    """What a run comes to; kills are those of the server, of VMs and of the database."""
 
     seed: int
     operations: int = 0
     kills: int = 0
     differences: int = 0
     leaks: int = 0
+    server_kills: int = 0
+    vm_kills: int = 0
+    database_kills: int = 0
 
 
 class Cut(Exception):
@@ -45,10 +48,9 @@ class Cut(Exception):
 
 
 class Attack:
-    """One run over one data folder."""
+    """One run, on a ground of its own."""
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-        self.folder = folder
+    def __init__(self, seed: int, say: Callable[[str], None]) -> None:
         self.tally = Tally(seed)
         self.chance = random.Random(seed)
         self.say = say
@@ -58,18 +60,24 @@ class Attack:
         self.count = itertools.count(1)
         self.struck = False
         self.is_last = False
-        self.server = Server(folder)
+        self.ground = Ground(say, self.differ)
+
+    @property
+    def api(self) -> Api:
+        return self.ground.server.api
 
     def run(self, minutes: float) -> Tally:
         """Attacks for that long, then takes everything down and looks what is left."""
-        end = time.monotonic() + 60 * minutes
         try:
+            self.ground.begin()
+            end = time.monotonic() + 60 * minutes
             while time.monotonic() < end:
                 self.round()
             self.finish()
+            self.ground.stop()
+            self.leaks(machine.holdings(self.ground.folder))
         finally:
-            self.server.stop()
-        self.leaks(machine.holdings(self.folder))
+            self.ground.clear()
         return self.tally
 
     def differ(self, what: str) -> None:
@@ -90,24 +98,23 @@ class Attack:
         if len(known) < CAPSULES and (not known or self.chance.random() < 0.4):
             tasks.append(self.create)
         strike = self.chance.choices(list(STRIKES), list(STRIKES.values()))[0]
-        wait = self.chance.uniform(0, LONGEST_WAIT)
-        pick = self.chance.random()
-        victim: list[str] = []
+        waits = [self.chance.uniform(0, LONGEST_WAIT) for _ in range(2)]
+        bystanders = [capsule for capsule in known if capsule not in actors]
+        looks = {capsule.id for capsule in known if self.chance.random() < LOOKS}
         self.struck = strike != "none"
+        victims: list[list[str]] = []
         with ThreadPoolExecutor(len(tasks)) as pool:
             asked = [pool.submit(self.attempt, task) for task in tasks]
-            if strike != "none":
+            for blow, wait in zip(reversed(strike.split(" and ")), waits, strict=False):
                 threading.Event().wait(wait)  # a random moment, not one to be waited for
-                victim = self.strike(strike, pick)
+                victims.append(self.strike(blow, bystanders))
             for each in asked:
                 each.result()
         for capsule in self.capsules.values():
-            if any(capsule.id in word for word in victim):
+            if any(capsule.id in word for line in victims for word in line):
                 capsule.lost_its_vm()  # whatever was done to it meanwhile
-        if strike == "server":
-            self.server.process.communicate()  # until it is really gone
-            self.server = Server(self.folder)
-        self.settle()
+        self.ground.mend()
+        self.settle({capsule.id for capsule in actors} | looks)
 
     def attempt(self, task: Callable[[], None]) -> None:
         self.tally.operations += 1
@@ -115,26 +122,31 @@ class Attack:
             task()
         except Cut as cut:
             if not self.struck:
-                self.differ(f"an operation failed without a kill: {cut}")
+                self.differ(f"an operation failed without a strike: {cut}")
 
-    def strike(self, what: str, pick: float) -> list[str]:
-        """Kills, and gives the command line of the VM that it was."""
-        if what == "server":
-            self.tally.kills += 1
-            self.say("kill of the server")
-            self.server.process.kill()
+    def strike(self, blow: str, bystanders: list[Capsule]) -> list[str]:
+        """Kills, and gives the command line of the VM that it was, if any."""
+        pick, by_force = self.chance.random(), self.chance.random() < 0.5
+        away = self.chance.uniform(0, LONGEST_ABSENCE)
+        if blow == "none":
             return []
-        vms = [(pid, line) for pid, line in machine.processes(self.folder) if _is_vmm(line)]
-        if not vms:
-            return []
-        pid, line = vms[int(pick * len(vms))]
+        if blow == "vmm":
+            victim = self.ground.kill_vm(pick)
+            self.tally.vm_kills += bool(victim)
+            self.tally.kills += bool(victim)
+            return victim
         self.tally.kills += 1
-        self.say(f"kill of the VM with process {pid}")
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        return line
+        if blow == "server":
+            self.tally.server_kills += 1
+            self.ground.kill_server()
+        else:
+            self.tally.database_kills += 1
+            before: dict[str, int | None] = {c.id: self.ground.vm_of(c.id) for c in bystanders if c.runs}
+            self.ground.take_database(away, by_force)
+            for id, vm in before.items():
+                if self.ground.vm_of(id) != vm:
+                    self.differ(f"{id} lost its VM with the database")
+        return []
 
     # ---- operations
 
@@ -154,7 +166,7 @@ class Attack:
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
         try:
-            answer = self.server.api.call(method, path, body, LIMIT)
+            answer = self.api.call(method, path, body, LIMIT)
         except (OSError, http.client.HTTPException) as failure:
             raise Cut(f"{method} {path}: {failure!r}") from failure
         if answer.status >= 300:
@@ -203,7 +215,7 @@ class Attack:
         self.effect(lambda: self.ask("POST", f"{capsule.path}/resume", {}), capsule.resumed)
 
     def checkpoint(self, capsule: Capsule) -> None:
-        before = set(capsule.now)
+        before: dict[str, int | None] = set(capsule.now)
         made = self.effect(
             lambda: self.ask("POST", f"{capsule.path}/checkpoints", {}), capsule.saved_as_it_is
         )
@@ -244,32 +256,34 @@ class Attack:
 
     # ---- what came of it
 
-    def settle(self) -> None:
-        """Compares all that there is with the model; afterwards each capsule's state is known."""
+    def settle(self, touched: set[str]) -> None:
+        """Compares all that there is with the model; afterwards each capsule's state is known, also
+        what it holds if it was touched."""
         there = {c["id"]: c for c in self.listed()}
         for id, about in there.items():
             if id not in self.capsules:
                 self.take_in(id, about)
+                touched.add(id)
         for capsule in list(self.capsules.values()):
             if capsule.id not in there and self.is_lost(capsule):
                 del self.capsules[capsule.id]
         with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(self.checked, list(self.capsules.values())))
+            list(pool.map(lambda c: self.checked(c, c.id in touched), list(self.capsules.values())))
 
-    def checked(self, capsule: Capsule) -> None:
+    def checked(self, capsule: Capsule, is_touched: bool) -> None:
         """Compares; one that cannot even be looked at is a difference and is given up."""
         try:
-            self.compare(capsule)
+            self.compare(capsule, is_touched)
         except (AssertionError, Cut) as failure:
             self.differ(f"{capsule.id} cannot be compared: {failure}")
-            self.server.api.delete(capsule.path)
+            self.api.delete(capsule.path)
             del self.capsules[capsule.id]
 
     def listed(self) -> list[dict[str, Any]]:
         """The capsules, once none of them is on its way to another state."""
 
         def look() -> tuple[list[dict[str, Any]]] | None:
-            found: list[dict[str, Any]] = self.server.api.get("/v1/capsules").ok()
+            found: list[dict[str, Any]] = self.api.get("/v1/capsules").ok()
             return (found,) if all(c["status"] != "pending" for c in found) else None
 
         return eventually("no capsule is pending", look, LIMIT)[0]
@@ -278,22 +292,22 @@ class Attack:
         """A capsule whose birth was cut short: a fork is as good as any, another is given up."""
         parent = self.capsules.get(about.get("forked_from", ""))
         if parent is None:
-            self.server.api.delete(f"/v1/capsules/{id}")
+            self.api.delete(f"/v1/capsules/{id}")
             return
         holds = parent.now | parent.saved
         self.capsules[id] = Capsule(id, set(holds), set(holds), False, True, True)
 
     def is_lost(self, capsule: Capsule) -> bool:
         if not capsule.may_be_gone:
-            self.differ(f"{capsule.id} is gone: {self.server.api.get(capsule.path).body!r}")
+            self.differ(f"{capsule.id} is gone: {self.api.get(capsule.path).body!r}")
         return True
 
-    def compare(self, capsule: Capsule) -> None:
+    def compare(self, capsule: Capsule, is_touched: bool) -> None:
         status = self.rest(capsule)
         if status not in ("running", "paused"):
             if not capsule.may_be_gone:
                 self.differ(f"{capsule.id} is {status}")
-            self.server.api.delete(capsule.path)
+            self.api.delete(capsule.path)
             del self.capsules[capsule.id]
             return
         may = {"running": capsule.may_run, "paused": capsule.may_rest}[status]
@@ -303,9 +317,10 @@ class Attack:
         capsule.may_be_gone = False
         self.learn_checkpoints(capsule)
         if status == "running":
-            self.look(capsule)
+            if is_touched or len(capsule.now) > 1:
+                self.look(capsule)
         elif len(capsule.now) > 1 or self.is_last:
-            self.server.api.post(f"{capsule.path}/resume", limit=LIMIT).ok()
+            self.api.post(f"{capsule.path}/resume", limit=LIMIT).ok()
             capsule.known_to(True)
             self.look(capsule)
 
@@ -313,16 +328,15 @@ class Attack:
         """Its status once the loss of a VM has been noticed."""
 
         def look() -> str | None:
-            status: str = self.server.api.status(capsule.path)
-            vms = [line for _, line in machine.processes(self.folder) if _is_vmm(line)]
-            has_vm = any(capsule.id in word for line in vms for word in line)
+            status: str = self.api.status(capsule.path)
+            has_vm = self.ground.vm_of(capsule.id) is not None
             return status if has_vm == (status == "running") else None
 
         return str(eventually(f"{capsule.id} is what its VM says", look, LIMIT))
 
     def learn_checkpoints(self, capsule: Capsule) -> None:
         """Those made by a pause, a fork or a rollback hold one of what it may have held then."""
-        answer = self.server.api.get(f"{capsule.path}/checkpoints").ok()
+        answer = self.api.get(f"{capsule.path}/checkpoints").ok()
         if capsule.may_be_unsaved and answer["checkpoints"]:
             capsule.may_be_unsaved = False
         for checkpoint in answer["checkpoints"]:
@@ -344,27 +358,20 @@ class Attack:
     # ---- the end
 
     def finish(self) -> None:
-        """Every capsule is looked at once more, then all are destroyed."""
+        """Every capsule is looked at once more and every byte that is kept of it, then all are
+        destroyed."""
         self.is_last = True
         for capsule in list(self.capsules.values()):
-            self.checked(capsule)
+            self.checked(capsule, True)
+        verified = wrenn("snapshot", "verify", "--dir", str(self.ground.folder), limit=LIMIT)
+        if verified.returncode != 0:
+            self.differ(f"the store is damaged: {verified.stdout} {verified.stderr}")
         for about in self.listed():
-            self.server.api.delete(f"/v1/capsules/{about['id']}")
+            self.api.delete(f"/v1/capsules/{about['id']}")
         try:
-            eventually("nothing is left", lambda: not self.left(), LIMIT)
+            eventually("nothing is left", lambda: not self.ground.left(), LIMIT)
         except AssertionError:
-            self.leaks(self.left())
-
-    def left(self) -> list[str]:
-        """What the server keeps of capsules; a comparison of rows and host may have to come first."""
-        left = [f"row {c['id']}" for c in self.listed()]
-        for part in ("volume/disks", "journal/capsules"):
-            left += [f"{part}/{entry.name}" for entry in (self.folder / part).iterdir()]
-        return left
-
-
-def _is_vmm(line: list[str]) -> bool:
-    return Path(line[0]).name.startswith("qemu")
+            self.leaks(self.ground.left())
 
 
 def report(text: str) -> None:
