@@ -1,6 +1,7 @@
 package dev.wrenn.snapshot;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
@@ -23,7 +24,8 @@ import org.jspecify.annotations.Nullable;
  * wraps every team's key anew and touches nothing else. Thread-safe.
  */
 final class KeyRing {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectMapper JSON =
+            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
     private static final String FOLDER = "keys/";
     private static final int VERSION = 1;
 

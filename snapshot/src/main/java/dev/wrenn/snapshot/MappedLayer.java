@@ -69,12 +69,24 @@ final class MappedLayer implements Resource {
         }
     }
 
+    /**
+     * Checks what must be here of a layer whose pages an archive has.
+     *
+     * @throws SnapshotCorrupt if size, header or checksum table are not what was sealed
+     */
+    static void checkPartial(Manifest.LayerEntry entry, Path file) {
+        try (var arena = Arena.ofConfined()) {
+            var _ = map(entry, file, arena, Optional.empty());
+        }
+    }
+
     private static MappedLayer map(
             Manifest.LayerEntry entry, Path file, Arena arena, Optional<LayerFetch> fetch) {
+        var name = SnapshotFiles.name(file);
         long bytes = FileIdentity.of(file).bytes();
         if (bytes != LayerFile.fileBytes(entry.pages())) {
             throw new SnapshotCorrupt(
-                    entry.layer(),
+                    name,
                     "has %d bytes instead of %d"
                             .formatted(bytes, LayerFile.fileBytes(entry.pages())));
         }
@@ -82,15 +94,15 @@ final class MappedLayer implements Resource {
         try (var channel = FileChannel.open(file, StandardOpenOption.READ)) {
             mapped = channel.map(FileChannel.MapMode.READ_ONLY, 0, bytes, arena);
         } catch (IOException e) {
-            throw new SnapshotCorrupt(entry.layer(), "cannot be read", e);
+            throw new SnapshotCorrupt(name, "cannot be read", e);
         }
-        var layer = new MappedLayer(entry.layer(), entry.pages(), mapped, fetch);
+        var layer = new MappedLayer(name, entry.pages(), mapped, fetch);
         if (LayerFile.crc(layer.table.asByteBuffer()) != entry.tableCrc()) {
-            throw new SnapshotCorrupt(entry.layer(), "has a damaged checksum table");
+            throw new SnapshotCorrupt(name, "has a damaged checksum table");
         }
         var header = mapped.asSlice(0, LayerFile.HEADER_BYTES);
         if (header.mismatch(MemorySegment.ofArray(LayerFile.header())) != -1) {
-            throw new SnapshotCorrupt(entry.layer(), "is no layer");
+            throw new SnapshotCorrupt(name, "is no layer");
         }
         return layer;
     }

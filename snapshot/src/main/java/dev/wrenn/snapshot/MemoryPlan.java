@@ -18,6 +18,7 @@ record MemoryPlan(Manifest manifest, PageMap map) {
         return new MemoryPlan(
                 manifest,
                 PageMap.decode(
+                        manifest.map(),
                         SnapshotFiles.read(folder.resolve(manifest.map()), manifest.mapBytes()),
                         manifest.pageCount(),
                         manifest.layers().stream().mapToInt(Manifest.LayerEntry::pages).toArray()));

@@ -56,6 +56,7 @@ record PackedDisk(long bytes, List<PackedPart> packs, String map, String sums) {
      */
     PageMap chunks() {
         return PageMap.decode(
+                SnapshotFiles.ARCHIVED,
                 Base64.getDecoder().decode(map),
                 DiskSums.chunks(bytes),
                 packs.stream().mapToInt(p -> p.lengths().size()).toArray());

@@ -212,11 +212,11 @@ public final class PageMap {
     /**
      * Reads a map and checks all of it.
      *
+     * @param file where it lies, for the failure
      * @param layerPages pages of each layer
      * @throws SnapshotCorrupt if it is no map of that many pages over those layers
      */
-    static PageMap decode(byte[] bytes, long pageCount, int[] layerPages) {
-        var file = "memory.map";
+    static PageMap decode(String file, byte[] bytes, long pageCount, int[] layerPages) {
         if (bytes.length < HEADER_BYTES + CRC_BYTES) {
             throw new SnapshotCorrupt(file, "is too short");
         }

@@ -437,6 +437,11 @@ public final class SnapshotStore {
         return Files.exists(folder(id).resolve(SnapshotFiles.MANIFEST));
     }
 
+    /** Whether a folder lost what makes it a snapshot; whole ones come and go in one step. */
+    boolean isWithoutManifest(SnapshotId id) {
+        return Files.isDirectory(folder(id)) && !exists(id) && Files.isDirectory(folder(id));
+    }
+
     /** Where a snapshot's memory lies now. */
     MemoryPlan memory(SnapshotId id) {
         return Snapshot.readMemory(() -> manifest(id), folder(id), plan -> plan);

@@ -192,6 +192,7 @@ public final class StoreAudit {
         var snapshot = store.openLocal(id);
         var _ = snapshot.memory();
         snapshot.checkWorkingSet();
+        var _ = ArchivedDisks.read(snapshot).map(PackedDisk::chunks);
         return snapshot;
     }
 
@@ -226,24 +227,33 @@ public final class StoreAudit {
         long bytes = layers.values().stream().mapToLong(l -> LayerFile.fileBytes(l.pages())).sum();
         try (var step = progress.start("Checking layers", new ByteSize(bytes).toMib())) {
             for (var layer : layers.values()) {
-                if (store.layers().isOutOfReach(layer.layer())) {
-                    continue; // it is checked as it is fetched
-                }
-                try (var arena = Arena.ofConfined();
-                        var mapped = store.layers().open(layer, arena)) {
-                    if (layer.pages() > 0) {
-                        mapped.verify(0, layer.pages());
-                    }
+                try {
+                    checkLayer(layer);
                 } catch (SnapshotCorrupt e) {
                     for (var user : users.getOrDefault(layer.layer(), Set.of())) {
                         if (stillNames(new SnapshotId(user), layer)) {
-                            damages.add(new Damage(user, layer.layer(), e.shownMessage()));
+                            damages.add(new Damage(user, e.file(), e.shownMessage()));
                         }
                     }
                 }
                 step.advance(new ByteSize(LayerFile.fileBytes(layer.pages())).toMib());
             }
             step.done();
+        }
+    }
+
+    private void checkLayer(Manifest.LayerEntry layer) {
+        var _ = store.layers().packed(layer.layer());
+        if (store.layers().isOutOfReach(layer.layer())) {
+            // Its pages are checked as they are fetched.
+            MappedLayer.checkPartial(layer, store.layers().partial(layer.layer()));
+            return;
+        }
+        try (var arena = Arena.ofConfined();
+                var mapped = store.layers().open(layer, arena)) {
+            if (layer.pages() > 0) {
+                mapped.verify(0, layer.pages());
+            }
         }
     }
 
@@ -261,6 +271,10 @@ public final class StoreAudit {
         try {
             return Optional.of(work.get());
         } catch (SnapshotAbsent _) {
+            if (store.isWithoutManifest(id)) {
+                var lost = new SnapshotCorrupt(SnapshotFiles.MANIFEST, "is missing");
+                damages.add(new Damage(id.text(), lost.file(), lost.shownMessage()));
+            }
             return Optional.empty();
         } catch (SnapshotCorrupt e) {
             if (store.exists(id)) {

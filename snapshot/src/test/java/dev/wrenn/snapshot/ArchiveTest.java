@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -30,6 +31,7 @@ final class ArchiveTest {
     private static final int PAGE = PageSource.PAGE_BYTES;
     private static final int PAGES = 512;
     private static final Set<Integer> ALL = range(0, PAGES);
+    private static final Set<Integer> FEW = range(0, 40); // two frames and a half
 
     @TempDir private Path folder;
     private WatchedBlobs blobs;
@@ -242,35 +244,102 @@ final class ArchiveTest {
     }
 
     @Test
-    void a_changed_byte_of_any_blob_is_found_before_it_is_used() throws IOException {
-        var memory = memory(14);
-        var snapshot = archived(Optional.empty(), memory, ALL, disk(14));
+    void a_changed_byte_of_any_blob_is_found_before_it_is_used_and_the_blob_named()
+            throws IOException {
+        var memory = new byte[PAGES * PAGE];
+        System.arraycopy(memory(14), 0, memory, 0, FEW.size() * PAGE);
+        var snapshot = archived(Optional.empty(), memory, FEW, disk(14));
         var good = contents();
         good.remove(new BlobName("owner")); // a changed one only keeps us from removing
         for (var blob : good.entrySet()) {
-            int size = blob.getValue().length;
-            for (int at :
-                    new TreeSet<>(List.of(0, 9, 20, size / 3, size / 2, size - 20, size - 1))) {
+            for (int at : positions(snapshot, blob.getKey(), blob.getValue().length)) {
                 var damaged = blob.getValue().clone();
                 damaged[at] ^= 0x01;
                 blobs.put(blob.getKey(), damaged);
 
-                assertThatThrownBy(
-                                () -> {
-                                    var fresh =
-                                            Archive.open(
-                                                    blobs,
-                                                    MasterKey.file(folder.resolve("key")),
-                                                    "test");
-                                    var there = another(fresh);
-                                    assertReads(there.open(snapshot.id()), memory);
-                                })
-                        .as("byte %d of %s", at, blob.getKey())
-                        .isInstanceOf(WrennException.class);
+                assertRefused(snapshot, memory, blob.getKey(), "byte " + at);
             }
             blobs.put(blob.getKey(), blob.getValue());
         }
         assertReads(another().open(snapshot.id()), memory);
+    }
+
+    @Test
+    void a_blob_cut_short_is_found_and_one_that_has_grown_gives_nothing_wrong() throws IOException {
+        var memory = new byte[PAGES * PAGE];
+        System.arraycopy(memory(16), 0, memory, 0, FEW.size() * PAGE);
+        var snapshot = archived(Optional.empty(), memory, FEW, disk(16));
+        var good = contents();
+        good.remove(new BlobName("owner"));
+        for (var blob : good.entrySet()) {
+            int size = blob.getValue().length;
+            for (int length : List.of(0, 1, size / 2, size - 1)) {
+                blobs.put(blob.getKey(), Arrays.copyOf(blob.getValue(), length));
+
+                assertRefused(snapshot, memory, blob.getKey(), "cut to %d bytes".formatted(length));
+            }
+            blobs.put(blob.getKey(), Arrays.copyOf(blob.getValue(), size + 1));
+            if (blob.getKey().text().startsWith("packs/")) {
+                // Frames are read by their place, each authenticated by itself.
+                assertReads(fresh().open(snapshot.id()), memory);
+            } else {
+                assertRefused(snapshot, memory, blob.getKey(), "grown");
+            }
+            blobs.put(blob.getKey(), blob.getValue());
+        }
+    }
+
+    /** A resume from there alone fails, and tells which blob is to blame. */
+    private void assertRefused(Snapshot snapshot, byte[] memory, BlobName blob, String how) {
+        var name = blob.text();
+        var shown =
+                name.startsWith("snapshots/")
+                        ? "archived " + snapshot.id()
+                        : name.startsWith("keys/") ? "key" : name.replaceFirst(".*/", "");
+        assertThatThrownBy(() -> assertReads(fresh().open(snapshot.id()), memory))
+                .as("%s of %s", how, name)
+                .isInstanceOf(WrennException.class)
+                .hasMessageContaining(shown.substring(0, Math.min(shown.length(), 12)));
+    }
+
+    /** A machine that has nothing but the master key. */
+    private SnapshotStore fresh() {
+        return another(Archive.open(blobs, MasterKey.file(folder.resolve("key")), "test"));
+    }
+
+    /** All through what is in the clear, and the edges of what is encrypted. */
+    private Set<Integer> positions(Snapshot snapshot, BlobName blob, int size) {
+        var positions = new TreeSet<Integer>();
+        if (blob.text().startsWith("keys/")) {
+            range(0, size).stream().filter(at -> at % 3 == 0).forEach(positions::add);
+        } else if (blob.text().startsWith("snapshots/")) {
+            positions.addAll(range(0, 40)); // magic, team, nonce, first bytes
+            positions.add(size / 2);
+            positions.addAll(range(size - 17, size)); // the tag and before
+        } else {
+            int at = 0;
+            for (int length : framesOf(snapshot, blob)) {
+                if (at == 0 || at + length == size) {
+                    positions.addAll(List.of(at, at + length / 2, at + length - 17));
+                }
+                at += length;
+                positions.add(at - 1); // of the tag
+            }
+        }
+        return positions;
+    }
+
+    private List<Integer> framesOf(Snapshot snapshot, BlobName blob) {
+        var entry = archive.entry(snapshot.id()).orElseThrow();
+        var all = new ArrayList<List<Integer>>();
+        entry.layers().stream()
+                .filter(l -> blob.text().endsWith(l.pack()))
+                .forEach(l -> all.add(l.lengths()));
+        entry.disk().packs().stream()
+                .filter(p -> blob.text().endsWith(p.pack()))
+                .forEach(p -> all.add(p.lengths()));
+        assertThat(all).as("lengths of " + blob).hasSize(1);
+        return all.getFirst();
     }
 
     @Test

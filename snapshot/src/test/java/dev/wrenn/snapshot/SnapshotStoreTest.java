@@ -1,7 +1,6 @@
 package dev.wrenn.snapshot;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.wrenn.base.ByteSize;
 import java.io.IOException;
@@ -10,7 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -80,66 +78,6 @@ final class SnapshotStoreTest {
         var second = save(Optional.of(first), memory, all);
 
         assertThat(second.writtenBytes()).isEqualTo(PAGE);
-    }
-
-    @Test
-    void every_flipped_byte_of_every_file_is_found_before_use() throws IOException {
-        var memory = new byte[PAGES * PAGE];
-        new Random(5).nextBytes(memory);
-        var snapshot = save(Optional.empty(), memory, List.of(1, 2, 3, 40));
-        for (var file : filesOf(snapshot)) {
-            var original = Files.readAllBytes(file);
-            int step = Math.max(1, original.length / 97); // prime: hits header, body and tables
-            for (int at = 0; at < original.length; at += step) {
-                var damaged = original.clone();
-                damaged[at] ^= 0x10;
-                Files.write(file, damaged);
-
-                assertThatThrownBy(() -> readAll(snapshot.id()))
-                        .as("byte %d of %s", at, file.getFileName())
-                        .isInstanceOf(SnapshotCorrupt.class);
-            }
-            Files.write(file, original);
-            if (!file.equals(snapshot.disk())) {
-                readAll(snapshot.id());
-            }
-        }
-    }
-
-    @Test
-    void a_truncated_file_is_found_before_use() throws IOException {
-        var memory = new byte[PAGES * PAGE];
-        new Random(6).nextBytes(memory);
-        var snapshot = save(Optional.empty(), memory, List.of(1, 2, 3, 40));
-        for (var file : filesOf(snapshot)) {
-            var original = Files.readAllBytes(file);
-            for (int length : List.of(0, 1, original.length / 2, original.length - 1)) {
-                Files.write(file, Arrays.copyOf(original, length));
-
-                assertThatThrownBy(() -> readAll(snapshot.id()))
-                        .as("%s cut to %d bytes", file.getFileName(), length)
-                        .isInstanceOf(SnapshotCorrupt.class);
-            }
-            Files.write(file, original);
-            if (!file.equals(snapshot.disk())) {
-                readAll(snapshot.id());
-            }
-        }
-    }
-
-    @Test
-    void damage_that_hides_behind_an_unchanged_identity_is_found_when_it_is_served() {
-        var memory = new byte[PAGES * PAGE];
-        new Random(7).nextBytes(memory);
-        var snapshot = save(Optional.empty(), memory, List.of(1, 2, 3));
-        var layer = store.layerFolder().resolve(layerOf(snapshot));
-
-        flipBehindTheBack(layer, LayerFile.HEADER_BYTES + 100);
-
-        var disguised = withIdentityOf(snapshot, layer);
-        try (var image = MemoryImage.open(disguised, store.layers())) {
-            assertThatThrownBy(() -> image.run(1, 1)).isInstanceOf(SnapshotCorrupt.class);
-        }
     }
 
     @Test
@@ -291,61 +229,5 @@ final class SnapshotStoreTest {
                 page += run.pages();
             }
         }
-    }
-
-    private void readAll(SnapshotId id) {
-        var snapshot = store.open(id);
-        try (var image = snapshot.image()) {
-            for (int page = 0; page < PAGES; ) {
-                page += image.run(page, PAGES).pages();
-            }
-        }
-    }
-
-    private List<Path> filesOf(Snapshot snapshot) {
-        var files = new ArrayList<Path>();
-        for (var name :
-                List.of(SnapshotFiles.MANIFEST, SnapshotFiles.VM_STATE, SnapshotFiles.MAP)) {
-            files.add(snapshot.disk().resolveSibling(name));
-        }
-        files.add(store.layerFolder().resolve(layerOf(snapshot)));
-        files.add(snapshot.disk()); // last: putting it back does not put its time back
-        return files;
-    }
-
-    private static String layerOf(Snapshot snapshot) {
-        return SnapshotFiles.layerFile(snapshot.manifest().layers().getFirst().layer());
-    }
-
-    private static void flipBehindTheBack(Path file, int at) {
-        try {
-            var modified = Files.getLastModifiedTime(file);
-            var bytes = Files.readAllBytes(file);
-            bytes[at] ^= 1;
-            Files.write(file, bytes);
-            Files.setLastModifiedTime(file, FileTime.from(modified.toInstant()));
-        } catch (IOException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    /** A manifest as if the damage had not moved the file's change time. */
-    private static MemoryPlan withIdentityOf(Snapshot snapshot, Path layer) {
-        var plan = snapshot.memory();
-        var entry = plan.manifest().layers().getFirst();
-        var identity = FileIdentity.of(layer);
-        return new MemoryPlan(
-                plan.manifest()
-                        .withMemory(
-                                List.of(
-                                        new Manifest.LayerEntry(
-                                                entry.layer(),
-                                                entry.pages(),
-                                                entry.tableCrc(),
-                                                identity.modifiedNanos(),
-                                                identity.changedNanos())),
-                                plan.manifest().map(),
-                                plan.manifest().mapBytes()),
-                plan.map());
     }
 }
