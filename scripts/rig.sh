@@ -107,11 +107,11 @@ boot_rig() {
         -kernel "$build_dir/rig/images/rig/vmlinuz" -initrd "$build_dir/rig/images/rig/initrd" \
         -append "console=ttyS0 panic=-1 quiet nohz=off highres=off rig.test=$2" </dev/null 2>/dev/null)
     machine=$!
-    # An emulated processor now and then loses an interrupt while it enters or leaves a guest: the emulator
-    # marks it as pending in a word that two threads change. It is found with the next one that comes, so
-    # each processor has a tick that the timer repeats by itself, also when it is idle (nohz, highres): a
-    # timer that is set anew after each interrupt would stand still. Should the machine stand still for all
-    # that, it is silent; otherwise it says every minute how long it is up.
+    # An emulated processor now and then loses an interrupt, it seems while it enters or leaves a guest, and
+    # what waits for it waits until another one comes. So each processor has a tick that the timer repeats by
+    # itself, also when it is idle (nohz, highres): a timer that is set anew after each interrupt would stand
+    # still. Should the machine stand still for all that, it is silent; otherwise it says every minute how
+    # long it is up. See rig-init.c for the other way in which it could.
     while IFS= read -r -t "$rig_silence_seconds" -u 9 line || ! silence=$?; do
         printf '%s\n' "${line%$'\r'}"
     done

@@ -4,9 +4,11 @@
  * does, so that whoever needs devices or programs there must see to it.
  */
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -36,6 +38,19 @@ static void load_all(void) {
     check(!order || fclose(order), "/modules/order");
 }
 
+/* The first virtual machine and the first virtual processor whose APIC is off make the kernel patch
+ * itself (preempt_notifier_key in the scheduler, apic_sw_disabled), the last ones make it undo that. A
+ * processor of the emulator that comes by meanwhile may keep the breakpoint which marks such a place,
+ * and run into it for ever, interrupts off. With a machine that is always there nothing is patched when
+ * the tests' machines come and go. Both descriptors stay open as long as this process.
+ */
+static void hold_a_virtual_machine(void) {
+    int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int machine = ioctl(kvm, KVM_CREATE_VM, 0);
+    check(machine < 0 || ioctl(machine, KVM_CREATE_IRQCHIP, 0), "/dev/kvm");
+    check(ioctl(machine, KVM_CREATE_VCPU, 0) < 0, "KVM_CREATE_VCPU");
+}
+
 static void run(void) {
     check(chroot("/root") || chdir("/"), "chroot");
     check(mount("dev", "/dev", "devtmpfs", 0, 0), "/dev");
@@ -61,6 +76,7 @@ int main(void) {
     setbuf(stdout, 0);
     printf("rig: up\n");
     load_all();
+    hold_a_virtual_machine();
     check(mount("/dev/vda", "/root", "ext4", MS_RDONLY, 0), "/dev/vda");
     pid_t child = fork();
     if (child == 0) run();
