@@ -58,24 +58,10 @@ build_java_now() {
     mkdir -p "$(dirname "$java_dist")"
     cp -r "$root/cli/target/dist" "$new"
     mv -T "$new" "$java_dist"
-    train_client || say "    no class archive for the client commands; they start slower"
     remove_old_builds java "$java_dist"
 }
 
 java_runtime_version() { sed -n 's/^JAVA_RUNTIME_VERSION="\(.*\)"/\1/p' "$JAVA_HOME/release"; }
-
-# What the JVM needs for a command that talks to a server and ends: little of everything.
-client_options=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx256m -Xlog:disable -Xlog:all=error:stderr
-    -XX:+DisplayVMOutputToStderr)
-
-# Keeps the classes of such a command as the JVM has them once they are linked.
-train_client() {
-    local archive
-    archive=$java_dist/client-$(java_runtime_version).jsa
-    WRENN_API_KEY=none "$JAVA_HOME/bin/java" "${client_options[@]}" "-XX:ArchiveClassesAtExit=$archive.new" \
-        -jar "$(compgen -G "$java_dist/lib/wrenn-cli-*.jar")" train >/dev/null 8>&- &&
-        mv "$archive.new" "$archive"
-}
 
 # Sets java_dist, a folder with lib/*.jar.
 build_java() {
@@ -106,15 +92,6 @@ build_guest() {
         install_missing
         exclusively build_guest_now
     fi
-}
-
-# Replaces this shell by the Java program, for a command that talks to a server.
-exec_client() {
-    local archive options=("${client_options[@]}")
-    archive=$java_dist/client-$(java_runtime_version).jsa
-    if [ -e "$archive" ]; then options+=("-XX:SharedArchiveFile=$archive"); fi
-    exec "$JAVA_HOME/bin/java" "${options[@]}" \
-        -jar "$(compgen -G "$java_dist/lib/wrenn-cli-*.jar")" "$@"
 }
 
 # Replaces this shell by the Java program.

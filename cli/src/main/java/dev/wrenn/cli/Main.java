@@ -8,36 +8,38 @@ import dev.wrenn.cli.remote.AuthCommand;
 import dev.wrenn.cli.remote.CapsuleCommand;
 import dev.wrenn.cli.remote.CompletionCommand;
 import dev.wrenn.cli.remote.TemplateCommand;
+import dev.wrenn.cli.tree.Branch;
 import dev.wrenn.host.capsule.HostConfig;
 import java.time.Duration;
-import java.util.Objects;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
 /** The wrenn command. The script of that name checks and builds, then hands over to this. */
 @Command(
         name = "wrenn",
-        subcommands = {
-            UpCommand.class,
-            DemoCommand.class,
-            DownCommand.class,
-            StatusCommand.class,
-            KeyCommand.class,
-            DoctorCommand.class,
-            SnapshotCommand.class,
-            BenchCommand.class,
-            AuthCommand.class,
-            CapsuleCommand.class,
-            TemplateCommand.class,
-            CompletionCommand.class,
-            TrainCommand.class
-        },
         description = "Capsules that pause and resume.",
         mixinStandardHelpOptions = true,
         sortOptions = false)
 public final class Main {
     private static final int FAILED = 1;
     private static final int MISUSED = 2;
+
+    private static final List<Branch> BRANCHES =
+            List.of(
+                    Branch.of(UpCommand.class, "up"),
+                    Branch.of(DemoCommand.class, "demo"),
+                    Branch.of(DownCommand.class, "down"),
+                    Branch.of(StatusCommand.class, "status"),
+                    Branch.of(KeyCommand.class, "key"),
+                    Branch.of(DoctorCommand.class, "doctor"),
+                    Branch.of(SnapshotCommand.class, "snapshot"),
+                    Branch.of(BenchCommand.class, "bench"),
+                    Branch.of(AuthCommand.class, "auth"),
+                    CapsuleCommand.BRANCH,
+                    Branch.of(TemplateCommand.class, "template", "t"),
+                    Branch.of(CompletionCommand.class, CompletionCommand.NAME),
+                    Branch.of(TrainCommand.class, "train"));
 
     /** Longer than the pauses of all capsules that a server waits for when it is stopped. */
     private static final Duration END_LIMIT = Duration.ofMinutes(30);
@@ -52,21 +54,24 @@ public final class Main {
 
     /** Exit codes: 0 success, 1 failure, 2 misuse or a wrong configuration. */
     static int run(String... arguments) {
+        return line(List.of(arguments))
+                .setExecutionExceptionHandler((e, _, _) -> explain(e))
+                .execute(arguments);
+    }
+
+    /** The commands that those words need. */
+    static CommandLine line(List<String> words) {
         var line = new CommandLine(new Main());
+        // A completion is of all commands, whatever it was asked with.
+        boolean isOfAll = !words.isEmpty() && words.getFirst().equals(CompletionCommand.NAME);
+        Branch.grow(line, BRANCHES, isOfAll ? List.of() : words);
         setVersion(line);
-        // What follows the capsule's id belongs to the command that is run in it.
-        below(below(line, "capsule"), "exec").setStopAtPositional(true);
-        below(below(line, "capsule"), "shell").setStopAtPositional(true);
-        return line.setExecutionExceptionHandler((e, _, _) -> explain(e)).execute(arguments);
+        return line;
     }
 
     private static void setVersion(CommandLine line) {
         line.getCommandSpec().version("wrenn " + HostConfig.VERSION);
         line.getSubcommands().values().forEach(Main::setVersion);
-    }
-
-    private static CommandLine below(CommandLine line, String name) {
-        return Objects.requireNonNull(line.getSubcommands().get(name), name);
     }
 
     /** The one place where a failure becomes words on the terminal and an exit code. */

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -17,7 +18,11 @@ import picocli.CommandLine.Command;
  * Does what client commands do, against a server of its own in this process, so that the JVM can
  * keep the classes they need in an archive. Called once for each build, never by people.
  */
-@Command(name = "train", hidden = true)
+@Command(
+        name = "train",
+        hidden = true,
+        description = "Does what client commands do, for a build to keep their classes.",
+        mixinStandardHelpOptions = true)
 final class TrainCommand implements Callable<Integer> {
     private static final Duration LIMIT = Duration.ofSeconds(30);
     private static final String CAPSULES =
@@ -46,12 +51,16 @@ final class TrainCommand implements Callable<Integer> {
         try {
             var url = "http://127.0.0.1:" + server.getAddress().getPort();
             for (var words :
-                    List.of(List.of("capsule", "ls"), List.of("capsule", "ls", "--json"))) {
-                var line = new java.util.ArrayList<>(words);
+                    List.of(List.of("list"), List.of("list", "--json"), List.of("get", "cl-1"))) {
+                var line = new ArrayList<>(List.of("capsule"));
+                line.addAll(words);
                 line.addAll(List.of("--url", url));
                 Main.run(line.toArray(String[]::new));
             }
+            Main.run("capsule", "--help");
             Main.run("capsule", "exec", "--help");
+            Main.run("key", "--dir", "/nonexistent");
+            Main.run("status", "--dir", "/nonexistent");
             try (var api = new ApiClient(url, new Secret("none"))) {
                 api.post("/v1/capsules", Map.of("vcpus", 1), LIMIT);
             }

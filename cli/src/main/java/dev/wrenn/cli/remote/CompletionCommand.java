@@ -8,11 +8,14 @@ import picocli.CommandLine.Spec;
 
 /** Teaches a shell the commands. */
 @Command(
-        name = "completion",
+        name = CompletionCommand.NAME,
         description = "Prints a script that completes commands and options in bash and zsh.",
         mixinStandardHelpOptions = true,
         footer = {"", "Example: source <(wrenn completion)"})
 public final class CompletionCommand implements Callable<Integer> {
+    /** Its name. */
+    public static final String NAME = "completion";
+
     @Spec private CommandSpec spec = CommandSpec.create();
 
     /** For picocli. */

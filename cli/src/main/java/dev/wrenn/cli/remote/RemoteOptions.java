@@ -4,6 +4,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.client.ApiFailure;
 import dev.wrenn.cli.client.Json;
 import dev.wrenn.cli.folder.ApiKeyFile;
 import dev.wrenn.cli.folder.DataFolder;
@@ -107,6 +108,27 @@ final class RemoteOptions {
 
     private static Optional<String> value(Map<String, String> environment, String name) {
         return Optional.ofNullable(environment.get(name)).filter(v -> !v.isBlank());
+    }
+
+    /** What is done to one of several. */
+    interface Act {
+        /** Does it. */
+        void on(String id);
+    }
+
+    /** Does it to each, also after one failed; the exit code is that of the first failure. */
+    int eachOf(List<String> ids, Act act, String done) {
+        int code = 0;
+        for (var id : ids) {
+            try {
+                act.on(id);
+                print(Map.of("id", id, "status", done), List.of(id + " " + done));
+            } catch (ApiFailure e) {
+                System.err.println("wrenn: " + id + ": " + e.shownMessage());
+                code = code == 0 ? e.exitCode() : code;
+            }
+        }
+        return code;
     }
 
     /** Prints a result: for programs as one line of JSON, for people as text. */
