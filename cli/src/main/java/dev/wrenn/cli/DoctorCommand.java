@@ -1,6 +1,9 @@
 package dev.wrenn.cli;
 
+import dev.wrenn.base.WrennException;
 import dev.wrenn.cli.Finding.Verdict;
+import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.folder.ApiKeyFile;
 import dev.wrenn.cli.folder.DataFolder;
 import dev.wrenn.cli.folder.ServerRecord;
 import java.util.ArrayList;
@@ -45,10 +48,34 @@ final class DoctorCommand implements Callable<Integer> {
         findings.add(MachineChecks.reflink(folder.path()));
         findings.add(
                 MachineChecks.port(config.listen(), ServerRecord.running(folder.serverRecord())));
+        findings.addAll(running(folder));
         boolean ok = findings.stream().noneMatch(f -> f.verdict() == Verdict.FAILED);
         var lines = new ArrayList<>(findings.stream().map(Finding::line).toList());
         lines.add(ok ? "Wrenn can work here." : "Wrenn cannot work here yet; see FAIL above.");
         options.print(new Report(ok, findings), lines);
         return ok ? 0 : 1;
+    }
+
+    /** What a server that runs on the folder knows that cannot be seen from here. */
+    private static List<Finding> running(DataFolder folder) {
+        var server = ServerRecord.running(folder.serverRecord()).filter(ServerRecord::isServing);
+        var key = ApiKeyFile.read(folder.apiKey());
+        if (server.isEmpty() || key.isEmpty()) {
+            return List.of();
+        }
+        try (var api = new ApiClient(server.get().baseUrl(), key.get())) {
+            var warnings = MachineStatus.of(api).warnings();
+            return warnings.isEmpty()
+                    ? List.of(Finding.ok("room", "the server has room on disk and in memory"))
+                    : warnings.stream()
+                            .map(w -> Finding.note("room", w, "`wrenn status` shows the numbers"))
+                            .toList();
+        } catch (WrennException e) {
+            return List.of(
+                    Finding.note(
+                            "room",
+                            "the server does not tell: " + e.shownMessage(),
+                            "`wrenn logs` may say why"));
+        }
     }
 }

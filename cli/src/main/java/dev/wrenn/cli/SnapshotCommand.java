@@ -117,10 +117,13 @@ final class SnapshotCommand implements Runnable {
                                         "shape        %d vCPU, %s"
                                                 .formatted(
                                                         e.vcpus(), new ByteSize(e.memoryBytes())),
-                                        "memory       %s in %d layers; %s of it new"
+                                        ("memory       %s in %d layers of %s (space"
+                                                        + " amplification %.2f); %s of it new")
                                                 .formatted(
                                                         new ByteSize(e.storedBytes()),
                                                         e.depth(),
+                                                        new ByteSize(e.layerBytes()),
+                                                        e.amplification(),
                                                         new ByteSize(e.writtenBytes())),
                                         "disk         %s, %s"
                                                 .formatted(

@@ -1,6 +1,7 @@
 package dev.wrenn.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.wrenn.cli.client.ApiClient;
 import dev.wrenn.cli.folder.ApiKeyFile;
 import dev.wrenn.cli.folder.DataFolder;
@@ -17,7 +18,9 @@ import picocli.CommandLine.Mixin;
 /** Says whether a server runs for a data folder, and what it holds. */
 @Command(
         name = "status",
-        description = "Shows whether the server runs and which capsules it holds.",
+        description =
+                "Shows whether the server runs, which capsules it holds, and what the machine has"
+                        + " left.",
         mixinStandardHelpOptions = true,
         footer = {"", "Exit code: 0 if it serves, 1 if not."})
 final class StatusCommand implements Callable<Integer> {
@@ -31,7 +34,8 @@ final class StatusCommand implements Callable<Integer> {
             long pid,
             String baseUrl,
             String vmm,
-            Map<String, Integer> capsules) {}
+            Map<String, Integer> capsules,
+            JsonNode machine) {}
 
     @Override
     public Integer call() {
@@ -40,14 +44,22 @@ final class StatusCommand implements Callable<Integer> {
         var server = ServerRecord.running(folder.serverRecord());
         if (server.isEmpty()) {
             options.print(
-                    new Status(false, dir, 0, "", "", Map.of()),
+                    new Status(
+                            false, dir, 0, "", "", Map.of(), JsonNodeFactory.instance.objectNode()),
                     List.of("No server runs for " + dir + "."));
             return 1;
         }
         var record = server.get();
         if (!record.isServing()) {
             options.print(
-                    new Status(false, dir, record.pid(), "", "", Map.of()),
+                    new Status(
+                            false,
+                            dir,
+                            record.pid(),
+                            "",
+                            "",
+                            Map.of(),
+                            JsonNodeFactory.instance.objectNode()),
                     List.of("Process %d is starting for %s.".formatted(record.pid(), dir)));
             return 1;
         }
@@ -56,6 +68,9 @@ final class StatusCommand implements Callable<Integer> {
                         .orElseThrow(() -> Main.absent("there is no API key in " + dir));
         try (var api = new ApiClient(record.baseUrl(), key)) {
             var capsules = api.get("/v1/capsules", LIMIT);
+            var machine = MachineStatus.of(api);
+            var lines = lines(record, dir, capsules);
+            lines.addAll(machine.lines());
             options.print(
                     new Status(
                             true,
@@ -63,8 +78,9 @@ final class StatusCommand implements Callable<Integer> {
                             record.pid(),
                             record.baseUrl(),
                             record.vmm(),
-                            count(capsules)),
-                    lines(record, dir, capsules));
+                            count(capsules),
+                            machine.report()),
+                    lines);
         }
         return 0;
     }

@@ -42,7 +42,9 @@ class SnapshotCommandTest {
         assertThat(json.path("space").path("layers").asInt()).isEqualTo(1);
         assertThat(json.path("space_amplification").asDouble()).isGreaterThanOrEqualTo(1);
         assertThat(one.exitCode()).isZero();
-        assertThat(one.out()).contains("QEMU 7.2", "minimal").doesNotContain("do-not-show");
+        assertThat(one.out())
+                .contains("QEMU 7.2", "minimal", "amplification 2.00")
+                .doesNotContain("do-not-show");
         assertThat(list.out()).doesNotContain("do-not-show");
     }
 

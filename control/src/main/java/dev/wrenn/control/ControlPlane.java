@@ -152,7 +152,7 @@ public final class ControlPlane implements Resource {
                         var routes = new Routes(settings.routes);
                         routes.get("/health", ControlPlane::health);
                         new DocumentRoutes().addTo(routes);
-                        new OperatorRoutes(metrics, keys, requests).addTo(routes);
+                        new OperatorRoutes(metrics, host, keys, requests).addTo(routes);
                         new UsageRoutes(usage, requests).addTo(routes);
                         new CapsuleRoutes(capsules, templates, builds, requests).addTo(routes);
                         new MetricsRoutes(capsules, host, requests).addTo(routes);

@@ -135,6 +135,17 @@ class OperatorMetricsTest {
         assertThat(series.get("wrenn_host_slots_in_use")).isPositive();
         assertThat(series.get("wrenn_host_slots")).isEqualTo(10_000);
         assertThat(series.get("wrenn_host_free_disk_bytes")).isEqualTo(5L << 30);
+        assertThat(series.get("wrenn_host_disk_bytes")).isEqualTo(10L << 30);
+        assertThat(series.get("wrenn_host_disk_reserve_bytes")).isEqualTo(1L << 30);
+        assertThat(series.get("wrenn_host_unsaved_bytes")).isPositive();
+        assertThat(series.get("wrenn_host_memory_available_bytes")).isEqualTo(3L << 30);
+        assertThat(series.get("wrenn_host_memory_reserve_bytes")).isEqualTo(1L << 30);
+        assertThat(series.get("wrenn_host_memory_promised_bytes")).isPositive();
+        assertThat(series.get("wrenn_host_memory_promisable_bytes")).isEqualTo(4L << 30);
+        assertThat(series.get("wrenn_snapshots")).isEqualTo(3);
+        assertThat(series.get("wrenn_snapshot_layer_bytes")).isEqualTo(400L << 20);
+        assertThat(series.get("wrenn_snapshot_live_bytes")).isEqualTo(200L << 20);
+        assertThat(series.get("wrenn_snapshot_deepest_layers")).isEqualTo(4);
         assertThat(series.get("wrenn_host_vmm_memory_bytes")).isPositive();
         assertThat(series.get("wrenn_host_vmm_cpu_seconds_total")).isEqualTo(90);
         assertThat(series.get("wrenn_host_vm_starts_total")).isEqualTo(7);
@@ -158,6 +169,29 @@ class OperatorMetricsTest {
         assertThat(series.get("process_open_fds")).isPositive();
         assertThat(series.get("jvm_threads_current")).isPositive();
         assertThat(series.get("jvm_memory_used_bytes{area=\"heap\"}")).isPositive();
+    }
+
+    @Test
+    void what_should_be_looked_after_is_said_with_the_numbers_before_it_hurts() {
+        var well = operator.get("/v1/status").is(200);
+        assertThat(well.path("warnings")).isEmpty();
+        assertThat(read().get("wrenn_host_warnings")).isZero();
+
+        RIG.host().warnOf("the disk fills up", "memory runs out");
+        try {
+            var status = operator.get("/v1/status").is(200);
+
+            assertThat(status.path("warnings"))
+                    .extracting(com.fasterxml.jackson.databind.JsonNode::asText)
+                    .containsExactly("the disk fills up", "memory runs out");
+            assertThat(status.path("disk").path("free_bytes").asLong()).isEqualTo(5L << 30);
+            assertThat(status.path("snapshots").path("amplification").asDouble()).isEqualTo(2);
+            assertThat(read().get("wrenn_host_warnings")).isEqualTo(2);
+        } finally {
+            RIG.host().warnOf();
+        }
+        assertThat(api.get("/v1/status").fails(403, "forbidden")).contains("operator");
+        new Api(RIG.baseUrl(), "").get("/v1/status").fails(401, "unauthorized");
     }
 
     @Test

@@ -130,7 +130,8 @@ public final class Host implements HostAgent, Resource {
                                     config.shim()));
             undo.hold(selection.vmm());
             var pager = new Pager(PagerConfig.DEFAULTS);
-            var room = MachineRoom.of(config.capacity(), volume.root(), folder);
+            var room =
+                    MachineRoom.of(config.capacity(), volume.root(), folder, pager::changedBytes);
             var machinery =
                     new Machinery(
                             config,
@@ -306,7 +307,7 @@ public final class Host implements HostAgent, Resource {
                 selection.reason(),
                 Runtime.getRuntime().availableProcessors(),
                 memory.getTotalMemorySize() >> 20,
-                room.freeDiskBytes() >> 20,
+                room.readDisk().freeBytes() >> 20,
                 room.warnings());
     }
 
@@ -317,7 +318,9 @@ public final class Host implements HostAgent, Resource {
         return new HostTotals(
                 capsules.usedSlots().size(),
                 slots,
-                room.freeDiskBytes(),
+                room.readDisk(),
+                room.readMemory(),
+                capsules.space(),
                 new HostTotals.Vms(
                         meter.memoryBytes(),
                         meter.cpuTime(),

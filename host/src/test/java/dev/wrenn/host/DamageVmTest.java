@@ -4,14 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.wrenn.base.Command;
+import dev.wrenn.base.Forks;
 import dev.wrenn.base.Kind;
+import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.CapsuleId;
+import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -23,6 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ExtendWith(LabExtension.class)
 class DamageVmTest {
     private static final String LAYER = "layer";
+    private static final Duration HELD_UP = Duration.ofSeconds(3);
 
     private final HostLab lab;
 
@@ -141,6 +147,88 @@ class DamageVmTest {
         } finally {
             Files.delete(filler);
         }
+    }
+
+    @Test
+    void on_a_read_only_volume_what_runs_lives_on_and_all_works_again_afterwards() {
+        var paused = lab.pausedCapsule();
+        var capsule = lab.capsule();
+        var memory = lab.memory(capsule, 8);
+        var expected = memory.fill(0, 8);
+
+        try (var _ = readOnlyVolume()) {
+            assertUnwritable(() -> lab.host().pause(capsule));
+            assertUnwritable(() -> lab.host().checkpoints().checkpoint(capsule, ""));
+            assertUnwritable(() -> lab.host().resume(paused));
+            assertUnwritable(lab::capsule);
+
+            assertThat(lab.host().describe().warnings()).anyMatch(w -> w.contains("read-only"));
+            assertThat(lab.stateOf(paused)).isEqualTo(HostState.PAUSED);
+            assertThat(lab.stateOf(capsule)).isEqualTo(HostState.RUNNING);
+            assertThat(memory.checksum()).as("it runs on").isEqualTo(expected);
+        }
+
+        assertThat(lab.host().describe().warnings()).noneMatch(w -> w.contains("read-only"));
+        lab.host().pause(capsule);
+        lab.host().resume(capsule);
+        assertThat(memory.checksum()).isEqualTo(expected);
+        assertThat(lab.host().resume(paused).state()).isEqualTo(HostState.RUNNING);
+    }
+
+    private static void assertUnwritable(ThrowingCallable call) {
+        var failure = catchThrowableOfType(WrennException.class, call);
+        assertThat(failure.kind()).isEqualTo(Kind.UNAVAILABLE);
+        assertThat(failure).hasMessageContainingAll("read-only", "mount it read-write again");
+    }
+
+    /** As a kernel leaves a volume whose errors it met: what is open stays so, nothing else is. */
+    private Resource readOnlyVolume() {
+        var volume = lab.volume().toString();
+        Command.of("mount", "--bind", volume, volume).run();
+        Resource end = () -> Command.of("umount", volume).run();
+        try {
+            Command.of("mount", "-o", "remount,bind,ro", volume).run();
+            return end;
+        } catch (RuntimeException e) {
+            end.close();
+            throw e;
+        }
+    }
+
+    /** The guest writes all the while, so the VMM hangs on the disk as well. */
+    @Test
+    void a_pause_that_the_disk_holds_up_waits_and_costs_nothing() {
+        var other = lab.capsule();
+        var capsule = lab.capsule();
+        var memory = lab.memory(capsule, 8);
+        var expected = memory.fill(0, 8);
+        lab.shell(
+                capsule,
+                "(while echo more >> /root/log; do sync; done) </dev/null >/dev/null 2>&1 &");
+        try (var forks = new Forks()) {
+            Forks.Fork<HostCapsule> pausing;
+            try (var _ = hangingVolume()) {
+                pausing = forks.start("pause", () -> lab.host().pause(capsule));
+
+                assertThat(pausing.await(HELD_UP)).isFalse();
+
+                assertThat(lab.stateOf(capsule)).isIn(HostState.PAUSING, HostState.RUNNING);
+                assertThat(lab.shell(other, "echo lives")).isEqualTo("lives");
+            }
+            assertThat(pausing.take(HostLab.SOON).state()).isEqualTo(HostState.PAUSED);
+        }
+
+        lab.host().resume(capsule);
+        assertThat(memory.checksum()).isEqualTo(expected);
+        assertThat(lab.shell(capsule, "sort -u /root/log")).isEqualTo("more");
+    }
+
+    /** Who writes to it waits, as on a device that does not answer (fsfreeze(8)). */
+    private Resource hangingVolume() {
+        var volume = lab.volume().toString();
+        Command.of("mountpoint", "--quiet", volume).run(); // it must not be the machine's own
+        Command.of("fsfreeze", "--freeze", volume).run();
+        return () -> Command.of("fsfreeze", "--unfreeze", volume).run();
     }
 
     /** Takes all but a few MiB of the volume. */

@@ -133,7 +133,7 @@ class MetricsVmTest {
         assertThat(running.slotsInUse()).isEqualTo(before.slotsInUse() + 1);
         assertThat(after.slotsInUse()).isEqualTo(before.slotsInUse());
         assertThat(after.slots()).isGreaterThanOrEqualTo(running.slotsInUse());
-        assertThat(after.freeDiskBytes()).isPositive();
+        assertThat(after.disk().freeBytes()).isPositive();
         assertThat(after.vms().starts()).isEqualTo(before.vms().starts() + 1);
         assertThat(after.vms().saves()).isEqualTo(before.vms().saves() + 1);
         assertThat(after.vms().savedBytes()).isGreaterThan(before.vms().savedBytes());

@@ -1,6 +1,5 @@
 package dev.wrenn.linux;
 
-import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -45,11 +44,10 @@ public final class FileSync {
     }
 
     private static WrennException failed(String attempt, Path path, IOException cause) {
-        boolean full = String.valueOf(cause.getMessage()).contains("No space left");
+        var trouble = FileTrouble.of(cause);
         return new WrennException(
-                full ? Kind.EXHAUSTED : Kind.UNAVAILABLE,
-                "cannot %s %s%s"
-                        .formatted(attempt, path.getFileName(), full ? ": the disk is full" : ""),
+                trouble.kind(),
+                "cannot %s %s%s".formatted(attempt, path.getFileName(), trouble.words()),
                 cause);
     }
 }

@@ -286,6 +286,18 @@ public final class PageServer implements Resource {
         return capture(connection, false).bytes();
     }
 
+    /** The same, and nothing for a VM that is not there yet or not any more. */
+    long changedIfConnected() {
+        if (!connected.isDone() || closed.get()) {
+            return 0;
+        }
+        try {
+            return changedBytes();
+        } catch (WrennException _) {
+            return 0; // it ended while it was looked at
+        }
+    }
+
     private Connection connection(Deadline deadline) {
         try {
             return connected.get(Math.max(1, deadline.left().toNanos()), TimeUnit.NANOSECONDS);

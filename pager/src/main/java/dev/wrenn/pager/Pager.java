@@ -57,6 +57,11 @@ public final class Pager {
         return totals.read();
     }
 
+    /** About how many bytes the VMs served here have changed since they were started. */
+    public long changedBytes() {
+        return totals.serving().stream().mapToLong(PageServer::changedIfConnected).sum();
+    }
+
     /** Only learns where a VM that boots has its memory. */
     public PageServer announced(String name, Path socket) {
         return listening(name, socket, Optional.empty(), WorkingSet.EMPTY, _ -> {});

@@ -3,6 +3,7 @@ package dev.wrenn.pager;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Set;
 
 /** Adds up what page servers do, so that each counts once, serving or ended. Thread-safe. */
@@ -28,6 +29,12 @@ final class PagerTotals {
             if (serving.remove(server)) {
                 ended = ended.plus(server.stats());
             }
+        }
+    }
+
+    List<PageServer> serving() {
+        synchronized (lock) {
+            return List.copyOf(serving);
         }
     }
 

@@ -49,6 +49,7 @@ public final class SimHost implements HostAgent, Resource {
     private final Path folder;
     private final Programs programs;
     private final InstantSource clock;
+    private volatile List<String> warnings = List.of(); // by tests, read by anyone
     private final FailPoints failPoints = new FailPoints();
     private final Map<CapsuleId, SimCapsule> capsules = new ConcurrentHashMap<>();
     private final Map<TemplateId, HostTemplate> templates = new ConcurrentHashMap<>();
@@ -380,7 +381,12 @@ public final class SimHost implements HostAgent, Resource {
 
     @Override
     public HostDescription describe() {
-        return new HostDescription("sim", "tests asked for it", 1, 1_024, 1_024);
+        return new HostDescription("sim", "tests asked for it", 1, 1_024, 1_024, warnings);
+    }
+
+    /** What it is to warn its operator of from now on. */
+    public void warnOf(String... words) {
+        warnings = List.of(words);
     }
 
     /** Counts what runs, and beside that has the same numbers always. */
@@ -394,7 +400,9 @@ public final class SimHost implements HostAgent, Resource {
         return new HostTotals(
                 running,
                 capacity,
-                5L << 30,
+                new HostTotals.Disk(10L << 30, 5L << 30, 1L << 30, running * (8L << 20)),
+                new HostTotals.Memory(3L << 30, 1L << 30, running * (128L << 20), 4L << 30),
+                new HostTotals.Snapshots(3, 5, 400L << 20, 200L << 20, 4),
                 new HostTotals.Vms(running * (64L << 20), Duration.ofSeconds(90), 7, 6, 12_345, 1),
                 new HostTotals.Pages(1_234, 56_789));
     }

@@ -35,6 +35,7 @@ public final class StoreAudit {
      *
      * @param depth layers its memory lies in
      * @param storedBytes memory that is not zero
+     * @param layerBytes size of the layers it lies in, shared or not
      * @param diskBytes size of its disk
      * @param isDiskSummed whether the disk's checksums exist already
      */
@@ -48,10 +49,16 @@ public final class StoreAudit {
             long memoryBytes,
             int depth,
             long storedBytes,
+            long layerBytes,
             long writtenBytes,
             long diskBytes,
             boolean isDiskSummed,
-            int workingSetClusters) {}
+            int workingSetClusters) {
+        /** Bytes that are kept for each byte of it, if nothing else needed them. */
+        public double amplification() {
+            return storedBytes == 0 ? 1 : layerBytes / (double) storedBytes;
+        }
+    }
 
     /**
      * Bytes of a file that are not what was written.
@@ -114,6 +121,7 @@ public final class StoreAudit {
                 manifest.memoryBytes(),
                 manifest.layers().size(),
                 stored * PageSource.PAGE_BYTES,
+                manifest.layers().stream().mapToLong(l -> LayerFile.fileBytes(l.pages())).sum(),
                 manifest.writtenBytes(),
                 manifest.disk().bytes(),
                 Files.exists(snapshot.file(SnapshotFiles.DISK_SUMS)),

@@ -67,6 +67,8 @@ final class StoreAuditTest {
                 .extracting(StoreAudit.Entry::snapshot)
                 .containsExactlyInAnyOrder(first.id().text(), second.id().text());
         assertThat(audit.inspect(second.id()).depth()).isEqualTo(2);
+        assertThat(audit.inspect(second.id()).storedBytes()).isEqualTo(10L * PAGE);
+        assertThat(audit.inspect(second.id()).amplification()).isGreaterThan(1.2);
         assertThat(audit.space().liveBytes()).isEqualTo(12L * PAGE);
         store.delete(first.id());
         assertThat(audit.space().liveBytes()).isEqualTo(10L * PAGE);

@@ -94,7 +94,40 @@ public final class OperatorMetrics {
         gauge(
                 "wrenn_host_free_disk_bytes",
                 "Free room for snapshots and disks.",
-                HostTotals::freeDiskBytes);
+                t -> t.disk().freeBytes());
+        gauge(
+                "wrenn_host_disk_bytes",
+                "Room for snapshots and disks, used or free.",
+                t -> t.disk().totalBytes());
+        gauge(
+                "wrenn_host_disk_reserve_bytes",
+                "What must be free beside the unsaved for a capsule to be started.",
+                t -> t.disk().reserveBytes());
+        gauge(
+                "wrenn_host_unsaved_bytes",
+                "What saving all that runs would write.",
+                t -> t.disk().unsavedBytes());
+        gauge(
+                "wrenn_host_memory_available_bytes",
+                "The machine's memory that is free or can be freed at once.",
+                t -> t.memory().availableBytes());
+        gauge(
+                "wrenn_host_memory_reserve_bytes",
+                "The machine's memory that is kept for everything but guests.",
+                t -> t.memory().reserveBytes());
+        gauge(
+                "wrenn_host_memory_promised_bytes",
+                "What the guests that run may use at most, with their VMMs.",
+                t -> t.memory().promisedBytes());
+        gauge(
+                "wrenn_host_memory_promisable_bytes",
+                "Most memory that is promised to guests.",
+                t -> t.memory().promisableBytes());
+        gauge(
+                "wrenn_host_warnings",
+                "Things to be looked after before they hurt; GET /v1/status says which.",
+                _ -> host.describe().warnings().size());
+        snapshots();
         gauge(
                 "wrenn_host_vmm_memory_bytes",
                 "What the running VMMs hold of the machine's memory.",
@@ -127,6 +160,22 @@ public final class OperatorMetrics {
                 "wrenn_host_prefetched_pages_total",
                 "Pages of guest memory that were there before anybody asked.",
                 t -> t.pages().prefetched());
+    }
+
+    private void snapshots() {
+        gauge("wrenn_snapshots", "Snapshots on the volume.", t -> t.snapshots().count());
+        gauge(
+                "wrenn_snapshot_layer_bytes",
+                "Size of the layers that hold the memory of snapshots.",
+                t -> t.snapshots().layerBytes());
+        gauge(
+                "wrenn_snapshot_live_bytes",
+                "Pages in them that some snapshot reads.",
+                t -> t.snapshots().liveBytes());
+        gauge(
+                "wrenn_snapshot_deepest_layers",
+                "Most layers that one snapshot reads.",
+                t -> t.snapshots().deepest());
     }
 
     private void database(Supplier<Connections> connections) {

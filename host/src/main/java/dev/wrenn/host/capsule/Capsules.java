@@ -14,6 +14,7 @@ import dev.wrenn.contract.host.CreateCapsule;
 import dev.wrenn.contract.host.HostCapsule;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.contract.host.HostTemplate;
+import dev.wrenn.contract.host.HostTotals;
 import dev.wrenn.host.journal.CapsuleRecord;
 import dev.wrenn.host.metrics.MeasuredRun;
 import dev.wrenn.snapshot.SnapshotId;
@@ -48,6 +49,7 @@ public final class Capsules implements Resource {
     private final List<Consumer<HostCapsule>> listeners = new CopyOnWriteArrayList<>();
     private final CapsuleDriver.Reports reports = new ToListeners();
     private final Tally tally = new Tally();
+    private final SpaceUse space;
     private final Checkpoints checkpoints;
     private final Loop expiry;
     private final Loop collection;
@@ -59,6 +61,7 @@ public final class Capsules implements Resource {
     public Capsules(Machinery machinery, Templates templates) {
         this.machinery = machinery;
         this.templates = templates;
+        this.space = new SpaceUse(machinery.store());
         this.checkpoints = new Checkpoints(machinery, this);
         for (var found : new Adoption(machinery).takeStock()) {
             var id = new CapsuleId(found.record().capsule());
@@ -273,6 +276,11 @@ public final class Capsules implements Resource {
                 () -> templates.diskOf(record.template(), record.vcpus(), record.memoryMb()));
     }
 
+    /** What snapshots cost on the volume. */
+    public HostTotals.Snapshots space() {
+        return space.read();
+    }
+
     /** Counts what happens. */
     public Tally tally() {
         return tally;
@@ -304,6 +312,8 @@ public final class Capsules implements Resource {
             removeGarbage();
         }
         machinery.store().maintain();
+        space.refresh();
+        machinery.room().watch();
     }
 
     private void removeGarbage() {

@@ -5,6 +5,7 @@ import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.contract.host.HostTotals;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
@@ -113,6 +114,19 @@ final class MemoryRoom {
                 : Optional.of(
                         "%d MiB of memory are left; below %d no capsule is started"
                                 .formatted(available >> 20, (reserveBytes + START_BYTES) >> 20));
+    }
+
+    /** What all that is admitted may use at most, VMMs included. */
+    long promisedBytes() {
+        synchronized (lock) {
+            return promisedBytes;
+        }
+    }
+
+    /** The numbers behind it. */
+    HostTotals.Memory read() {
+        return new HostTotals.Memory(
+                availableBytes.getAsLong(), reserveBytes, promisedBytes(), promisableBytes);
     }
 
     private void promise(long bytes) {

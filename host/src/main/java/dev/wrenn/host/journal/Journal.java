@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Resource;
 import dev.wrenn.base.WrennException;
+import dev.wrenn.linux.FileTrouble;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryNotEmptyException;
@@ -278,11 +279,8 @@ public final class Journal implements Resource {
     }
 
     private static WrennException failed(String attempt, IOException cause) {
-        var full = String.valueOf(cause.getMessage()).contains("No space left");
-        return new WrennException(
-                full ? Kind.EXHAUSTED : Kind.UNAVAILABLE,
-                "cannot " + attempt + (full ? ": the disk is full" : ""),
-                cause);
+        var trouble = FileTrouble.of(cause);
+        return new WrennException(trouble.kind(), "cannot " + attempt + trouble.words(), cause);
     }
 
     /** Takes the folders of runs away, if no run is left; the durable records stay. */

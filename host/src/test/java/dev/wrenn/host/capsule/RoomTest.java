@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.wrenn.base.ByteSize;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -94,9 +95,41 @@ class RoomTest {
         }
     }
 
+    /** A volume whose numbers the test sets. */
+    private final class Volume implements DiskRoom.Source {
+        private long unsaved;
+        private long mostUnsaved;
+        private boolean readOnly;
+
+        @Override
+        public long totalBytes() {
+            return ByteSize.gib(100).bytes();
+        }
+
+        @Override
+        public long freeBytes() {
+            return free.get();
+        }
+
+        @Override
+        public boolean isReadOnly() {
+            return readOnly;
+        }
+
+        @Override
+        public long unsavedBytes() {
+            return unsaved;
+        }
+
+        @Override
+        public long mostUnsavedBytes() {
+            return mostUnsaved;
+        }
+    }
+
     @Test
     void capsules_are_started_only_above_the_disk_reserve_and_saved_below_it() {
-        var room = new DiskRoom(ByteSize.gib(1), free::get);
+        var room = new DiskRoom(ByteSize.gib(1), new Volume());
         room.requireForStart();
         assertThat(room.warning()).isEmpty();
 
@@ -106,13 +139,56 @@ class RoomTest {
 
         free.set(ByteSize.mib(1000).bytes());
         assertFull(room::requireForStart, "1000 MiB are left");
-        assertThat(room.warning().orElseThrow()).contains("no capsule is started any more");
+        assertThat(room.warning().orElseThrow())
+                .contains("nearly full", "1000 MiB", "no capsule is started below 1024");
         room.reserve(ByteSize.mib(500).bytes()).close();
     }
 
     @Test
+    void room_to_save_all_that_runs_is_kept_before_another_one_is_started() {
+        var volume = new Volume();
+        var room = new DiskRoom(ByteSize.gib(1), volume);
+        volume.mostUnsaved = ByteSize.gib(3).bytes();
+        volume.unsaved = ByteSize.gib(2).bytes();
+
+        free.set(ByteSize.mib(3072).bytes());
+        room.requireForStart();
+        assertThat(room.warning().orElseThrow()).contains("fills up", "below 3072");
+
+        free.set(ByteSize.mib(3071).bytes());
+        assertFull(room::requireForStart, "3071 MiB are left", "2048 are kept for saving", "1024");
+        room.reserve(ByteSize.gib(2).bytes()).close();
+
+        free.set(ByteSize.mib(4096).bytes());
+        assertThat(room.warning()).isEmpty();
+        assertThat(room.read().unsavedBytes()).isEqualTo(ByteSize.gib(2).bytes());
+    }
+
+    @Test
+    void a_volume_that_became_read_only_is_named_before_anything_is_tried() {
+        var volume = new Volume();
+        var room = new DiskRoom(ByteSize.gib(1), volume);
+        volume.readOnly = true;
+
+        for (ThrowingCallable call :
+                List.<ThrowingCallable>of(room::requireForStart, () -> room.reserve(1))) {
+            assertThatThrownBy(call)
+                    .isInstanceOfSatisfying(
+                            WrennException.class,
+                            e -> assertThat(e.kind()).isEqualTo(Kind.UNAVAILABLE))
+                    .hasMessageContaining("read-only");
+        }
+        assertThat(room.warning().orElseThrow()).contains("read-only");
+
+        volume.readOnly = false;
+        room.requireForStart();
+        room.reserve(1).close();
+        assertThat(room.warning()).isEmpty();
+    }
+
+    @Test
     void two_saves_do_not_count_on_the_same_room() {
-        var room = new DiskRoom(ByteSize.gib(1), free::get);
+        var room = new DiskRoom(ByteSize.gib(1), new Volume());
         free.set(ByteSize.mib(100).bytes());
         var first = room.reserve(ByteSize.mib(60).bytes());
 
