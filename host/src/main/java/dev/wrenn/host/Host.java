@@ -146,7 +146,8 @@ public final class Host implements HostAgent, Resource {
                             new StockDisks(
                                     folderIn(folder, "images/stock"),
                                     images.minimalRootFs(),
-                                    disks),
+                                    disks,
+                                    InstantSource.system()),
                             http.client(),
                             InstantSource.system(),
                             bootId(),

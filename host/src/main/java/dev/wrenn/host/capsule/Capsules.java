@@ -311,6 +311,7 @@ public final class Capsules implements Resource {
         if (garbage) {
             removeGarbage();
         }
+        machinery.stockDisks().removeSuperseded();
         machinery.store().maintain();
         space.refresh();
         machinery.room().watch();

@@ -65,6 +65,11 @@ final class Aside {
         }
     }
 
+    /** Whether an entry is one that an interrupted run left, or that is being made. */
+    static boolean isUnfinished(Path entry) {
+        return String.valueOf(entry.getFileName()).startsWith(UNFINISHED);
+    }
+
     /** Removes a file or a folder with all in it; what is mounted inside stays. */
     static void remove(Path path) {
         if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {

@@ -31,19 +31,29 @@ final class FolderTurn implements Resource {
 
     /** Waits for it. */
     static FolderTurn take(Path folder) throws IOException {
-        var channel =
-                FileChannel.open(
-                        folder.resolve(".lock"),
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.WRITE);
-        var turn = new FolderTurn(channel);
+        var turn = new FolderTurn(open(folder));
         try {
-            await(channel);
+            await(turn.channel);
             return turn;
         } catch (RuntimeException e) {
             turn.close();
             throw e;
         }
+    }
+
+    /** Takes it unless somebody else has it. */
+    static Optional<FolderTurn> tryTake(Path folder) throws IOException {
+        var turn = new FolderTurn(open(folder));
+        if (tryLock(turn.channel).isPresent()) {
+            return Optional.of(turn);
+        }
+        turn.close();
+        return Optional.empty();
+    }
+
+    private static FileChannel open(Path folder) throws IOException {
+        return FileChannel.open(
+                folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     }
 
     private static void await(FileChannel channel) {

@@ -9,19 +9,31 @@ import dev.wrenn.contract.host.StockTemplate;
 import dev.wrenn.disk.Disks;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Root disks that this machine knows how to make: {@code minimal} and something on top, installed
  * in the disk from outside and not by a guest. Named after what they are made of; made once.
  * Several threads and processes take turns.
+ *
+ * <p>Whoever uses a disk copies it, so these files are needed only to copy from, and the ones that
+ * today's recipes would not make any more are needed by nobody.
  */
 public final class StockDisks {
+    private static final Logger LOG = LoggerFactory.getLogger(StockDisks.class);
+
     /**
      * On a disk that {@linkplain StockDisk#preparesItself prepares itself}: what to run after a
      * boot, and with the argument {@code again} after a start from what was saved.
@@ -29,12 +41,18 @@ public final class StockDisks {
     public static final String PREPARE = "/usr/local/lib/wrenn/prepare";
 
     private static final Duration LIMIT = Duration.ofMinutes(60);
+
+    /** Of another process, with recipes of its own, that may still copy a disk. */
+    private static final Duration IN_USE = Duration.ofHours(1);
+
+    private static final String SUFFIX = ".ext4";
     private static final String STEP = "==> ";
     private static final String OWNER_ONLY = "rw-------";
 
     private final Path folder;
     private final Path minimal;
     private final Disks disks;
+    private final InstantSource clock;
     private final String script;
 
     /**
@@ -42,10 +60,11 @@ public final class StockDisks {
      *
      * @param minimal the root disk that they start from
      */
-    public StockDisks(Path folder, Path minimal, Disks disks) {
+    public StockDisks(Path folder, Path minimal, Disks disks, InstantSource clock) {
         this.folder = folder;
         this.minimal = minimal;
         this.disks = disks;
+        this.clock = clock;
         this.script = StockRecipe.read("stock-disk.sh");
     }
 
@@ -87,9 +106,9 @@ public final class StockDisks {
                                         Kind.ABSENT,
                                         "this host does not know how to make the disk " + name));
         var revision = revisionOf(recipe);
-        var file = folder.resolve("%s-%s.ext4".formatted(name, revision));
+        var file = fileOf(recipe);
         try {
-            if (!Files.exists(file)) {
+            if (!use(file)) {
                 make(recipe, file, progress);
             }
         } catch (IOException e) {
@@ -98,10 +117,66 @@ public final class StockDisks {
         return new StockDisk(file, revision, recipe.preparesItself(), recipe.defaults());
     }
 
+    private Path fileOf(StockRecipe recipe) {
+        return folder.resolve(recipe.name() + "-" + revisionOf(recipe) + SUFFIX);
+    }
+
+    /** Marks a disk as in use from now on, so that no other process removes it; false if absent. */
+    private boolean use(Path file) throws IOException {
+        try {
+            Files.setLastModifiedTime(file, FileTime.from(clock.instant()));
+            return true;
+        } catch (NoSuchFileException _) {
+            return false;
+        }
+    }
+
+    /**
+     * Removes the disks that today's recipes would not make, unless somebody used them in the last
+     * hour, and what interrupted makings left. Does nothing while a disk is being made.
+     */
+    public void removeSuperseded() {
+        try {
+            if (removable().isEmpty()) {
+                return;
+            }
+            var turn = FolderTurn.tryTake(folder);
+            if (turn.isEmpty()) {
+                return;
+            }
+            try (var _ = turn.get()) {
+                for (var file : removable()) {
+                    Aside.remove(file);
+                    LOG.atInfo().addKeyValue("file", file).log("removed a disk of no use");
+                }
+            }
+        } catch (IOException e) {
+            throw new GuestImageFailed("cannot remove superseded disks from " + folder, e);
+        }
+    }
+
+    private List<Path> removable() throws IOException {
+        var current = StockRecipe.ALL.stream().map(this::fileOf).collect(Collectors.toSet());
+        var before = FileTime.from(clock.instant().minus(IN_USE));
+        var removable = new ArrayList<Path>();
+        try (var all = Files.newDirectoryStream(folder)) {
+            for (var file : all) {
+                boolean isSuperseded =
+                        file.toString().endsWith(SUFFIX)
+                                && !current.contains(file)
+                                && Files.getLastModifiedTime(file).compareTo(before) < 0;
+                if (isSuperseded || Aside.isUnfinished(file)) {
+                    removable.add(file);
+                }
+            }
+        }
+        return removable;
+    }
+
     private void make(StockRecipe recipe, Path file, Consumer<String> progress) throws IOException {
         var aside = new Aside(folder);
         try (var _ = FolderTurn.take(folder)) {
-            if (Files.exists(file)) {
+            if (use(file)) {
                 return; // somebody else made it while we waited
             }
             aside.clear();

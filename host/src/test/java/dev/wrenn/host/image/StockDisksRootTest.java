@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -40,7 +41,11 @@ class StockDisksRootTest {
                         .orElse(temporary);
         var agent = Files.writeString(temporary.resolve("agent"), "\177ELF of a test");
         minimal = GuestImages.prepare(folder, agent, Progress.silent()).minimalRootFs();
-        cached = new StockDisks(folder.resolve("images/stock"), minimal, new Disks());
+        cached = stock(folder.resolve("images/stock"));
+    }
+
+    private static StockDisks stock(Path folder) {
+        return new StockDisks(folder, minimal, new Disks(), InstantSource.system());
     }
 
     private static Path disk(String name) {
@@ -130,7 +135,7 @@ class StockDisksRootTest {
         assertThat(cached.all().stream().map(StockTemplate::revision)).doesNotHaveDuplicates();
         var other = Files.exists(minimal) ? minimal.resolveSibling("minimal-other.ext4") : minimal;
         assertThat(
-                        new StockDisks(temporary, other, new Disks())
+                        new StockDisks(temporary, other, new Disks(), InstantSource.system())
                                 .all().stream().map(StockTemplate::revision))
                 .doesNotContainAnyElementsOf(
                         cached.all().stream().map(StockTemplate::revision).toList());
@@ -146,7 +151,7 @@ class StockDisksRootTest {
     @Test
     void an_interrupted_making_leaves_neither_disk_nor_mount_nor_process() throws Exception {
         var folder = Files.createDirectory(temporary.resolve("interrupted"));
-        var disks = new StockDisks(folder, minimal, new Disks());
+        var disks = stock(folder);
         var steps = new java.util.concurrent.LinkedBlockingQueue<String>();
         var failure = new java.util.concurrent.CompletableFuture<Throwable>();
 
@@ -174,7 +179,7 @@ class StockDisksRootTest {
                 });
         assertThat(Command.of("findmnt", "--list", "--noheadings").run().stdout())
                 .doesNotContain(folder.toString());
-        new Aside(folder).clear();
+        disks.removeSuperseded();
         try (var left = Files.list(folder)) {
             assertThat(left.map(p -> p.getFileName().toString())).containsExactly(".lock");
         }
