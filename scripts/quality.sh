@@ -151,6 +151,8 @@ run_chaos() {
     if ! asks_help "$@"; then need_root chaos; fi
     need python3 python3
     need postgresql /usr/lib/postgresql/*/bin/initdb
+    need gcc gcc
+    need libc6-dev /usr/include/stdio.h
     install_missing
     cd "$root/e2e"
     PYTHONDONTWRITEBYTECODE=1 exec python3 -m chaos "$@"

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait as wait_for
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from chaos import pattern
+from chaos import faults, pattern
 from chaos.ground import Ground
 from chaos.model import Capsule, State
 from outside import machine
@@ -20,12 +21,13 @@ from outside.server import wrenn
 from outside.waiting import eventually
 
 CAPSULES = 6
-MEMORY_MB = 192
 LIMIT = 120.0
 WORKERS = 3
 STRIKES = {"none": 3, "server": 3, "vmm": 3, "database": 2, "server and vmm": 1, "server and database": 1}
 LONGEST_WAIT = 0.7
 LONGEST_ABSENCE = 1.5
+FAULTS = 0.4  # how often files fail
+LONGEST_FAULT = 4.0
 LOOKS = 0.3  # how often a capsule is looked into to which nothing was done
 
 
@@ -41,10 +43,15 @@ class Tally:
     server_kills: int = 0
     vm_kills: int = 0
     database_kills: int = 0
+    faults: int = 0
 
 
 class Cut(Exception):
-    """An operation that a kill may have cut short."""
+    """An operation that was not done, as far as its caller knows; `code` is that of the answer."""
+
+    def __init__(self, what: str, code: str = "") -> None:
+        super().__init__(what)
+        self.code = code
 
 
 class Attack:
@@ -59,6 +66,7 @@ class Attack:
         self.picks: dict[str, float] = {}
         self.count = itertools.count(1)
         self.struck = False
+        self.is_alive = True
         self.is_last = False
         self.ground = Ground(say, self.differ)
 
@@ -66,18 +74,20 @@ class Attack:
     def api(self) -> Api:
         return self.ground.server.api
 
-    def run(self, minutes: float) -> Tally:
+    def run(self, minutes: float, log: Path | None) -> Tally:
         """Attacks for that long, then takes everything down and looks what is left."""
         try:
             self.ground.begin()
+            self.create()  # not attacked, so that there is something to attack
             end = time.monotonic() + 60 * minutes
             while time.monotonic() < end:
                 self.round()
             self.finish()
+            self.tally.faults = self.ground.faults.count
             self.ground.stop()
             self.leaks(machine.holdings(self.ground.folder))
         finally:
-            self.ground.clear()
+            self.ground.clear(log)
         return self.tally
 
     def differ(self, what: str) -> None:
@@ -99,15 +109,24 @@ class Attack:
             tasks.append(self.create)
         strike = self.chance.choices(list(STRIKES), list(STRIKES.values()))[0]
         waits = [self.chance.uniform(0, LONGEST_WAIT) for _ in range(2)]
+        plan = faults.drawn(self.chance) if self.chance.random() < FAULTS else None
+        faulty = self.chance.uniform(0, LONGEST_FAULT)
         bystanders = [capsule for capsule in known if capsule not in actors]
         looks = {capsule.id for capsule in known if self.chance.random() < LOOKS}
-        self.struck = strike != "none"
+        self.struck = strike != "none" or plan is not None
+        self.is_alive = strike == "none"
+        if plan is not None:
+            self.ground.break_files(plan)
         victims: list[list[str]] = []
         with ThreadPoolExecutor(len(tasks)) as pool:
             asked = [pool.submit(self.attempt, task) for task in tasks]
             for blow, wait in zip(reversed(strike.split(" and ")), waits, strict=False):
                 threading.Event().wait(wait)  # a random moment, not one to be waited for
                 victims.append(self.strike(blow, bystanders))
+            if not self.ground.is_down:
+                if plan is not None:
+                    wait_for(asked, faulty)  # a guest waits as long as its disk cannot be written
+                self.ground.heal()
             for each in asked:
                 each.result()
         for capsule in self.capsules.values():
@@ -123,6 +142,8 @@ class Attack:
         except Cut as cut:
             if not self.struck:
                 self.differ(f"an operation failed without a strike: {cut}")
+            elif self.is_alive and cut.code in ("", "internal_error"):
+                self.differ(f"nobody was told what failed: {cut}")
 
     def strike(self, blow: str, bystanders: list[Capsule]) -> list[str]:
         """Kills, and gives the command line of the VM that it was, if any."""
@@ -170,15 +191,18 @@ class Attack:
         except (OSError, http.client.HTTPException) as failure:
             raise Cut(f"{method} {path}: {failure!r}") from failure
         if answer.status >= 300:
-            raise Cut(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
+            told = answer.body.decode(errors="replace")
+            raise Cut(f"{method} {path}: {answer.status} {told}", answer.code)
         return answer
 
     def effect(self, request: Callable[[], Answer], then: Callable[[bool], None]) -> Answer:
-        """Tells the model what came of a request: done, or perhaps."""
+        """Tells the model what came of a request: done, or perhaps. A server that was not struck and
+        says that it failed has left everything as it was."""
         try:
             answer = request()
-        except Cut:
-            then(False)
+        except Cut as cut:
+            if not (self.is_alive and cut.code):
+                then(False)
             raise
         then(True)
         return answer
@@ -191,7 +215,7 @@ class Attack:
         return done["stdout"]
 
     def create(self) -> None:
-        made = self.ask("POST", "/v1/capsules", {"memory_mb": MEMORY_MB}).json
+        made = self.ask("POST", "/v1/capsules", {}).json
         capsule = Capsule(made["id"], set())
         number = next(self.count)
         self.sh(capsule, pattern.set_up() + pattern.write(number, f"c{number}"))
@@ -232,10 +256,12 @@ class Attack:
         if chosen is None:
             return
         there = self.checkpoints[chosen]
-        self.effect(
-            lambda: self.ask("POST", f"{capsule.path}/rollback", {"checkpoint": chosen}),
-            lambda done: capsule.went_back(there, done),
-        )
+        try:
+            self.ask("POST", f"{capsule.path}/rollback", {"checkpoint": chosen})
+        except Cut:
+            capsule.went_back(there, False)  # it may have come half way, also if it says that it failed
+            raise
+        capsule.went_back(there, True)
 
     def fork(self, capsule: Capsule) -> None:
         if len(self.capsules) >= CAPSULES:
@@ -358,9 +384,13 @@ class Attack:
     # ---- the end
 
     def finish(self) -> None:
-        """Every capsule is looked at once more and every byte that is kept of it, then all are
-        destroyed."""
+        """After a stop in order every capsule is looked at once more, and every byte that is kept of
+        it, then all are destroyed."""
         self.is_last = True
+        self.ground.stop()
+        for capsule in self.capsules.values():
+            capsule.paused(True)
+        self.ground.start()
         for capsule in list(self.capsules.values()):
             self.checked(capsule, True)
         verified = wrenn("snapshot", "verify", "--dir", str(self.ground.folder), limit=LIMIT)

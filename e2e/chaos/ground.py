@@ -1,4 +1,4 @@
-"""What is attacked: a server, its VMs and its database, each of which can be struck and comes back."""
+"""What is attacked: a server, its VMs, its database and its files, each of which can be struck."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from chaos.faults import Faults, Plan
 from outside import machine
 from outside.cluster import Cluster
 from outside.server import Server
@@ -34,26 +35,39 @@ class Ground:
         self.root.chmod(0o711)  # the database's owner has to reach its folder
         self.folder = self.root / "data"
         self.cluster = Cluster(self.root / "cluster")
+        self.faults = Faults(self.root)
 
     def begin(self) -> None:
         self.folder.mkdir(mode=0o700)
         images = Path(os.environ.get("WRENN_TEST_CACHE", "/var/cache/wrenn-test")) / "images"
         images.mkdir(parents=True, exist_ok=True)
         (self.folder / "images").symlink_to(images)
+        self.faults.make(
+            [
+                self.folder / "volume",
+                self.folder / "journal",
+                self.folder / "metrics",
+                machine.RUN_ROOT / machine.prefix_of(self.folder),
+            ]
+        )
         self.cluster.make()
         self.start()
 
     def start(self) -> None:
-        self.server = Server(self.folder, DATABASE_URL=self.cluster.url)
+        more = self.faults.environment() | {"DATABASE_URL": self.cluster.url}
+        self.server = Server(self.folder, **more)
         self.is_down = False
 
     def stop(self) -> None:
         """In order, as a service manager does."""
         self.server.stop()
 
-    def clear(self) -> None:
-        """By force, whatever is left."""
+    def clear(self, log: Path | None) -> None:
+        """By force, whatever is left; the server's log may be kept."""
         machine.clear(self.folder)
+        written = self.folder.with_name("data.log")
+        if log is not None and written.exists():
+            shutil.copy(written, log)
         self.cluster.remove()
         shutil.rmtree(self.root)
 
@@ -65,10 +79,26 @@ class Ground:
         self.is_down = True
 
     def mend(self) -> None:
-        """Starts again what was killed."""
+        """Starts again what was killed, at first with files that still fail; then all is well."""
         if self.is_down:
             self.server.process.communicate()  # until it is really gone
-            self.start()
+            if self.faults.is_armed:
+                try:
+                    self.start()
+                except AssertionError as failure:
+                    self.say(f"no start while files fail: {str(failure).rpartition('wrenn: ')[2]}")
+            self.heal()
+            if self.is_down:
+                self.start()
+        self.heal()
+
+    def break_files(self, plan: Plan) -> None:
+        self.say(f"files fail: {plan.name}, after {plan.after}")
+        self.faults.arm(plan)
+
+    def heal(self) -> None:
+        for failed in self.faults.disarm():
+            self.say(f"  failed: {failed}")
 
     def kill_vm(self, pick: float) -> list[str]:
         """Gives the command line of the VM that it was; empty if none runs."""

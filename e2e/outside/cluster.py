@@ -1,6 +1,7 @@
 """A PostgreSQL of one's own, named by DATABASE_URL, that can be taken away and brought back."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,8 +21,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parts[4]))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         self.url = f"postgres://wrenn:{PASSWORD}@127.0.0.1:{self.port}/wrenn"
 
     def make(self) -> None:
@@ -39,7 +39,11 @@ class Cluster:
     def start(self) -> None:
         # What was written survives the end of processes without fsync, and no machine ends here.
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        self._run("pg_ctl", "start", "--wait", f"--log={self.folder}/log", f"--options={options}")
+        log = self.folder / "log"
+        try:
+            self._run("pg_ctl", "start", "--wait", f"--log={log}", f"--options={options}")
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}: {log.read_text()[-1000:]}") from failure
 
     def stop(self) -> None:
         """At once: open transactions are cut."""
@@ -100,3 +104,16 @@ class Cluster:
         )
         assert done.returncode == 0, f"{program}: {done.stderr}"
         return done.stdout or ""
+
+
+def _free_port() -> int:
+    """Below those that the kernel gives to clients: one of them could take it while the database is
+    away, even a client of the database."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(lowest // 2, lowest)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue  # taken

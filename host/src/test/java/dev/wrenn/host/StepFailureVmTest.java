@@ -3,17 +3,22 @@ package dev.wrenn.host;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.wrenn.base.Command;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.contract.host.ForkResult.Child;
 import dev.wrenn.contract.host.HostCheckpoint;
 import dev.wrenn.contract.host.HostState;
 import dev.wrenn.host.capsule.PauseStep;
 import dev.wrenn.host.capsule.ResumeStep;
+import dev.wrenn.testkit.Eventually;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -23,6 +28,8 @@ import org.junit.jupiter.params.provider.EnumSource.Mode;
 @Tag("vm")
 @ExtendWith(LabExtension.class)
 class StepFailureVmTest {
+    private static final Duration AFTER_A_COLLECTION = Duration.ofSeconds(60);
+
     private final HostLab lab;
 
     StepFailureVmTest(HostLab lab) {
@@ -58,6 +65,29 @@ class StepFailureVmTest {
         assertThat(lab.host().inventory()).noneMatch(c -> c.capsule().equals(order.capsule()));
         lab.assertNothingLeftSince(before);
         assertThat(lab.host().create(order).state()).isEqualTo(HostState.RUNNING);
+    }
+
+    /** An immutable file can be deleted by nobody (ioctl_iflags(2)). */
+    @Test
+    void a_disk_that_cannot_be_deleted_fails_the_destruction_which_is_done_later() {
+        lab.host().destroy(lab.capsule()); // the template is warm
+        var before = lab.restingInventory();
+        var capsule = lab.capsule();
+        var disk = lab.volume().resolve("disks").resolve(capsule + ".raw").toString();
+        Command.of("chattr", "+i", disk).run();
+
+        try {
+            assertThatThrownBy(() -> lab.host().destroy(capsule))
+                    .isInstanceOf(WrennException.class)
+                    .hasMessageContaining("cannot delete");
+            assertThat(lab.stateOf(capsule)).isEqualTo(HostState.DESTROYING);
+            assertThat(lab.vmmOf(capsule)).isEmpty();
+        } finally {
+            Command.of("chattr", "-i", disk).run();
+        }
+
+        Eventually.within(AFTER_A_COLLECTION, "it is gone", () -> lab.host().inventory().isEmpty());
+        lab.assertNothingLeftSince(before);
     }
 
     @ParameterizedTest

@@ -2,6 +2,7 @@ package dev.wrenn.snapshot;
 
 import dev.wrenn.base.Forks;
 import dev.wrenn.base.Resource;
+import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileSync;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -102,10 +103,15 @@ public final class SnapshotDraft implements Resource {
         sync(layerPath);
         store.publish(id, folder);
         sealed = true;
-        if (compact.layers().stream().noneMatch(l -> l.layer().equals(layer))) {
-            deleteFile(layerPath);
+        try {
+            if (compact.layers().stream().noneMatch(l -> l.layer().equals(layer))) {
+                deleteFile(layerPath);
+            }
+            return store.open(id);
+        } catch (WrennException e) {
+            store.giveUp(id, e);
+            throw e;
         }
-        return store.open(id);
     }
 
     private Manifest manifest(ManifestFacts facts, Compact memory, int newPages, int mapBytes) {

@@ -4,7 +4,6 @@ import dev.wrenn.base.Resource;
 import dev.wrenn.base.Stopwatch;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileSync;
-import dev.wrenn.linux.Reflink;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -168,8 +167,11 @@ public final class SnapshotStore {
                     .addKeyValue("took_ms", watch.elapsed().toMillis())
                     .log("snapshot brought back from the archive");
         } finally {
-            SnapshotFiles.deleteTree(draft);
-            draftEnded(id);
+            try {
+                SnapshotFiles.deleteTree(draft);
+            } finally {
+                draftEnded(id);
+            }
         }
     }
 
@@ -273,35 +275,10 @@ public final class SnapshotStore {
 
     /** A second snapshot with the same content; costs no space where files can be cloned. */
     public Snapshot copy(SnapshotId from, SnapshotId to) {
-        var draft = draftFolder(to);
         holds.drafting(to);
         try (var _ = hold(from)) {
-            var source = open(from);
-            SnapshotFiles.deleteTree(draft);
-            SnapshotFiles.createFolder(draft);
-            var memory = pinnedMemory(to, source);
-            SnapshotFiles.writeSynced(
-                    draft.resolve(SnapshotFiles.VM_STATE), Files.readAllBytes(source.vmState()));
-            SnapshotFiles.writeSynced(
-                    draft.resolve(memory.manifest().map()), memory.map().encode());
-            var disk = draft.resolve(SnapshotFiles.DISK);
-            if (!Reflink.clone(source.disk(), disk)) {
-                Files.delete(disk);
-                Files.copy(source.disk(), disk);
-            }
-            FileSync.file(disk);
-            var manifest = memory.manifest().copiedTo(to, FileIdentity.of(disk));
-            SnapshotFiles.writeSynced(
-                    draft.resolve(SnapshotFiles.MANIFEST), ManifestFile.encode(manifest));
-            FileSync.folder(draft);
-            publish(to, draft);
-            var copy = open(to);
-            copy.storeWorkingSet(source.workingSet());
-            return copy;
-        } catch (IOException e) {
-            throw new StoreFailed("copy a snapshot", e);
+            return new SnapshotCopy(this, from, to).make();
         } finally {
-            SnapshotFiles.deleteTree(draft);
             pins.release(to);
             draftEnded(to);
         }
@@ -311,6 +288,15 @@ public final class SnapshotStore {
     public void delete(SnapshotId id) {
         holds.remove(id, () -> putAside(id));
         deleteAside(id);
+    }
+
+    /** Removes a snapshot that nobody got; what cannot be removed now goes with a collection. */
+    void giveUp(SnapshotId id, WrennException because) {
+        try {
+            delete(id);
+        } catch (WrennException e) {
+            because.addSuppressed(e);
+        }
     }
 
     /** In one step, so that a process killed in the middle leaves no half of a snapshot. */
@@ -456,7 +442,7 @@ public final class SnapshotStore {
         try {
             FileSync.folder(snapshots); // outside of the lock, because it waits for the device
         } catch (WrennException e) {
-            delete(id);
+            giveUp(id, e);
             throw e;
         }
     }

@@ -42,6 +42,9 @@ final class Adoption {
     private static final Logger LOG = LoggerFactory.getLogger(Adoption.class);
     private static final Duration KILL_LIMIT = Duration.ofSeconds(10);
 
+    /** How long a snapshot may not be readable before its running VM is given up. */
+    private static final Duration READING_LIMIT = Duration.ofSeconds(5);
+
     private final Machinery machinery;
 
     Adoption(Machinery machinery) {
@@ -145,7 +148,11 @@ final class Adoption {
             var base = new SnapshotId(run.snapshot());
             undo.hold(machinery.store().hold(base));
             undo.hold(machinery.room().memory().admitRunning(ByteSize.mib(record.memoryMb())));
-            var image = undo.hold(machinery.store().open(base).image());
+            var image =
+                    undo.hold(
+                            SecondReading.of(
+                                    () -> machinery.store().open(base).image(),
+                                    Deadline.after(READING_LIMIT)));
             var disk = machinery.diskOf(name);
             undo.undo(() -> ResumePath.deleteFile(disk));
             var slot =

@@ -29,6 +29,7 @@ final class Book {
     private volatile CapsuleState state;
     private volatile CapsuleRecord record;
     private volatile Measurements measured = Measurements.NONE;
+    private volatile boolean isSecure = true; // the journal says what the record says
 
     Book(
             CapsuleId id,
@@ -87,14 +88,34 @@ final class Book {
      */
     void write(CapsuleRecord next) {
         var kept = pruned(next);
-        machinery.journal().write(kept, Durability.SYNCED);
+        try {
+            machinery.journal().write(kept, Durability.SYNCED);
+        } catch (WrennException e) {
+            takeBack(e);
+            throw e;
+        }
         record = kept;
         reports.released();
     }
 
-    /** Writes the present record down for good. */
+    /** What a failed write left may be what the next start reads: so the present record follows. */
+    private void takeBack(WrennException because) {
+        try {
+            secure();
+        } catch (WrennException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    /** Writes the present record down for good; if that fails it has to be tried again. */
     void secure() {
+        isSecure = false;
         machinery.journal().write(record, Durability.SYNCED);
+        isSecure = true;
+    }
+
+    boolean isSecure() {
+        return isSecure;
     }
 
     /** The VM is gone without having been saved: the capsule is what it was saved as last. */

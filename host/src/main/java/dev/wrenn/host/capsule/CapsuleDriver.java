@@ -41,6 +41,7 @@ final class CapsuleDriver implements Resource {
     private final Machinery machinery;
     private final ResumePath resumePath;
     private final Saves saves;
+    private final Teardown teardown;
     private final Book book;
     private final Reports reports;
     private final Operations operations;
@@ -75,6 +76,7 @@ final class CapsuleDriver implements Resource {
         this.resumePath = new ResumePath(machinery);
         this.book = new Book(id, machinery, reports, record, state);
         this.saves = new Saves(id, machinery, book);
+        this.teardown = new Teardown(id.text(), machinery);
         this.operations = new Operations(id.text());
         if (state instanceof CapsuleState.Running(var run)) {
             watch(run);
@@ -148,8 +150,21 @@ final class CapsuleDriver implements Resource {
         return answer("fork", () -> saves.forkPoint(checkpoint));
     }
 
-    /** Called by the clock of the host: gives up checkpoints that are too old now. */
-    void forgetOld() {
+    /**
+     * Called by the clock of the host: gives up checkpoints that are too old now, and does again
+     * what files that could not be written or deleted have prevented.
+     */
+    void tidy() {
+        if (state() instanceof CapsuleState.Destroying) {
+            operations.add("destroy", this::destroyNow);
+            return;
+        }
+        if (!book.isSecure()) {
+            operations.add("write down", book::secure);
+        }
+        if (teardown.hasLeftovers()) {
+            operations.add("clean up", () -> teardown.cleanUp(state()));
+        }
         if (book.hasOldCheckpoints()) {
             operations.add("forget checkpoints", () -> book.write(record()));
         }
@@ -246,14 +261,17 @@ final class CapsuleDriver implements Resource {
         }
     }
 
-    /** Of a capsule that was never made nothing remains. */
+    /**
+     * Of a capsule that was never made nothing remains, if not at once then as soon as possible.
+     */
     private void endAfter(RuntimeException failure) {
         try {
-            machinery.journal().forget(id.text());
+            endDestroying();
         } catch (WrennException e) {
-            failure.addSuppressed(e); // the next start forgets it
+            failure.addSuppressed(e);
+            book.note(record().to(Stage.DESTROYING, ""));
+            book.become(new CapsuleState.Destroying(Optional.empty()));
         }
-        ended();
     }
 
     private void ended() {
@@ -311,7 +329,7 @@ final class CapsuleDriver implements Resource {
             throw e;
         }
         // From here on the capsule is safe; the VM is not needed any more.
-        end(run, CapsuleRefusal.gone(id.text(), "paused"), "pause");
+        teardown.end(run, CapsuleRefusal.gone(id.text(), "paused"), "pause");
         book.become(new CapsuleState.Paused());
     }
 
@@ -368,7 +386,7 @@ final class CapsuleDriver implements Resource {
         }
         LOG.atError().setCause(why).addKeyValue("capsule", id).log("capsule lost its VM");
         book.lost();
-        end(run, why, "lose VM");
+        teardown.end(run, why, "lose VM");
         book.lost(why);
     }
 
@@ -377,7 +395,8 @@ final class CapsuleDriver implements Resource {
             return;
         }
         beginDestroying()
-                .ifPresent(run -> end(run, CapsuleRefusal.gone(id.text(), "destroyed"), "destroy"));
+                .ifPresent(run ->
+                        teardown.end(run, CapsuleRefusal.gone(id.text(), "destroyed"), "destroy"));
         endDestroying();
     }
 
@@ -390,7 +409,7 @@ final class CapsuleDriver implements Resource {
             run.shutDown(Deadline.after(machinery.config().pauseLimit()));
             keepDisk.accept(run.disk());
         } finally {
-            end(run, why, "retire");
+            teardown.end(run, why, "retire");
             endDestroying();
         }
     }
@@ -425,6 +444,7 @@ final class CapsuleDriver implements Resource {
     }
 
     private void endDestroying() {
+        teardown.removeLeftovers();
         machinery.journal().forget(id.text());
         ended();
         reports.released();
@@ -441,7 +461,12 @@ final class CapsuleDriver implements Resource {
 
     private <T> T answer(String name, Supplier<T> work) {
         var done = new CompletableFuture<T>();
-        operations.call(name, () -> done.complete(work.get()), () -> remember(name));
+        try {
+            operations.call(name, () -> done.complete(work.get()), () -> remember(name));
+        } catch (WrennException e) {
+            reports.released(); // what it may have left in the store
+            throw e;
+        }
         return done.join();
     }
 
@@ -459,23 +484,6 @@ final class CapsuleDriver implements Resource {
     /** The present run; fails if there is none. */
     RunningCapsule running(String operation) {
         return book.requireRunning(operation);
-    }
-
-    /**
-     * Ends a run. A teardown that fails leaves something for the next clean-up, but must not undo
-     * what was decided.
-     */
-    private void end(RunningCapsule run, WrennException why, String operation) {
-        try (run) {
-            run.endSessions(why);
-            machinery.steps().before(PauseStep.VM_END);
-        } catch (RuntimeException e) {
-            LOG.atError()
-                    .setCause(e)
-                    .addKeyValue("capsule", id)
-                    .addKeyValue("operation", operation)
-                    .log("ending the capsule's VM left something behind");
-        }
     }
 
     /** Ends the thread and lets go of the VM; the capsule stays as it is. */

@@ -307,7 +307,7 @@ public final class Capsules implements Resource {
      * others what their pause left for later.
      */
     void collect() {
-        drivers.values().forEach(CapsuleDriver::forgetOld);
+        drivers.values().forEach(CapsuleDriver::tidy);
         if (garbage) {
             removeGarbage();
         }
