@@ -118,12 +118,14 @@ class LossVmTest {
         lab.shell(capsule, "echo later > /run/state");
         lab.faults.at(step, () -> killVmm(capsule));
 
-        // Once everything is saved, it does not matter any more whether the VM lives.
-        var isSavedByThen = step == PauseStep.SEAL || step == PauseStep.JOURNAL;
-        if (isSavedByThen) {
-            lab.host().pause(capsule);
-        } else {
-            assertThatThrownBy(() -> lab.host().pause(capsule)).isInstanceOf(WrennException.class);
+        // Once everything is saved, it does not matter any more whether the VM lives. A VMM that
+        // writes the memory itself has done so when it is to be copied.
+        var failure = catchThrowableOfType(WrennException.class, () -> lab.host().pause(capsule));
+        var isSavedByThen = failure == null;
+        switch (step) {
+            case SEAL, JOURNAL -> assertThat(failure).isNull();
+            case MEMORY -> {}
+            default -> assertThat(failure).isNotNull();
         }
 
         lab.awaitState(capsule, HostState.PAUSED);
