@@ -50,13 +50,19 @@ class Cluster:
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
     def kill(self) -> None:
-        """SIGKILL to every process of it; they are gone when this returns."""
-        for pid in self._processes():
+        """SIGKILL to every process of it; they are gone when this returns, also from the table of
+        processes: another one does not start as long as the number of the first is taken."""
+        killed = self._processes()
+        for pid in killed:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass  # ended with its parent
-        eventually("the database is gone", lambda: not self._processes(), LIMIT)
+        eventually(
+            "the database is gone",
+            lambda: not self._processes() and not any(map(_is_there, killed)),
+            LIMIT,
+        )
 
     def is_running(self) -> bool:
         return bool(self._processes())
@@ -79,7 +85,7 @@ class Cluster:
         return ("--host=127.0.0.1", f"--port={self.port}", "--username=wrenn")
 
     def _processes(self) -> list[int]:
-        """All that work in its folder; an entry that is only waited for has no folder any more."""
+        """All that work in its folder."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
@@ -104,6 +110,10 @@ class Cluster:
         )
         assert done.returncode == 0, f"{program}: {done.stderr}"
         return done.stdout or ""
+
+
+def _is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _free_port() -> int:
