@@ -43,6 +43,9 @@ final class Compaction {
     /** A layer of which less than half is read is rewritten, if it is worth it. */
     private static final int WORTHWHILE_PAGES = 256;
 
+    /** So all layers together are at most twice what is read, and this much for each. */
+    static final long SPARED_BYTES = LayerFile.fileBytes(WORTHWHILE_PAGES);
+
     private static final int MOST_STEPS = 64; // then others have their turn
 
     private final SnapshotStore store;

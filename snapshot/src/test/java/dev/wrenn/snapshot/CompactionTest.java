@@ -62,6 +62,41 @@ final class CompactionTest {
         assertThat(new StoreAudit(store).verify(store.list(), Progress.silent())).isEmpty();
     }
 
+    /** Pages that are overwritten time and again are dead in the layers before. */
+    @Test
+    void many_cycles_over_the_same_pages_take_a_bounded_room_at_any_time() {
+        var store = new SnapshotStore(folder);
+        var memory = new byte[2048 * PAGE];
+        var random = new Random(9);
+        var kept = new ArrayList<SnapshotId>();
+        Optional<Snapshot> last = Optional.empty();
+        for (int cycle = 0; cycle < 40; cycle++) {
+            var dirty = new TreeSet<Integer>();
+            int from = random.nextInt(1024);
+            for (int page = from; page < from + 1024; page++) {
+                memory[page * PAGE + random.nextInt(PAGE)] = (byte) (1 + random.nextInt(100));
+                dirty.add(page);
+            }
+            var saved = save(store, last, memory, dirty);
+            kept.add(saved.id());
+            if (kept.size() > 5) {
+                store.settled(kept.getFirst());
+                store.delete(kept.removeFirst());
+            }
+            store.maintain();
+            store.collectLayers();
+            last = Optional.of(saved);
+
+            var space = new StoreAudit(store).space();
+            assertThat(space.deepest()).isLessThanOrEqualTo(Compaction.MAX_DEPTH);
+            assertThat(space.layerBytes())
+                    .as("after cycle %d, %s", cycle, space)
+                    .isLessThanOrEqualTo(
+                            2 * space.liveBytes() + space.layers() * Compaction.SPARED_BYTES);
+        }
+        assertReads(store, kept.getLast(), memory);
+    }
+
     @Test
     void a_layer_of_which_little_is_read_shrinks_to_that() throws IOException {
         var store = new SnapshotStore(folder);
