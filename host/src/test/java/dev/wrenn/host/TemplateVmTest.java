@@ -23,11 +23,29 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @Tag("vm")
 @ExtendWith(LabExtension.class)
 class TemplateVmTest {
+    private static final String STATE =
+            """
+            cat /srv/edition /run/pid; echo x > /run/ask; cat /run/answer
+            sha256sum /srv/old /srv/mine /dev/shm/mine
+            """;
+
     private static HostLab lab;
 
     @BeforeAll
     static void open(HostLab shared) {
         lab = shared;
+    }
+
+    /** A program that keeps something in its memory alone, and files of the capsule's own. */
+    private static String remembering(int number) {
+        return """
+        echo %d > /srv/mine; head -c 1000000 /dev/urandom > /dev/shm/mine
+        mkfifo /run/ask /run/answer
+        (drawn=$(head -c 16 /dev/urandom | sha256sum)
+         while read -r _ < /run/ask; do echo "$drawn" > /run/answer; done) >/dev/null 2>&1 &
+        echo $! > /run/pid
+        """
+                .formatted(number);
     }
 
     private static TemplateId templateWith(String script) {
@@ -89,14 +107,17 @@ class TemplateVmTest {
     @Test
     void paused_capsules_resume_unchanged_after_their_template_is_deleted_and_made_anew() {
         // Gaps D7, D8.
-        var old = templateWith("echo old > /srv/edition");
+        var old = templateWith("echo old > /srv/edition; head -c 4000000 /dev/urandom > /srv/old");
         var capsules = new ArrayList<CapsuleId>();
+        var states = new ArrayList<String>();
         for (int i = 0; i < 5; i++) {
             var capsule = lab.create(old);
-            lab.run(capsule, "echo %d > /srv/mine; echo %d > /dev/shm/mine".formatted(i, i));
+            lab.run(capsule, remembering(i));
+            states.add(lab.run(capsule, STATE));
             lab.host().pause(capsule);
             capsules.add(capsule);
         }
+        assertThat(states).doesNotHaveDuplicates();
 
         lab.host().deleteTemplate(old);
         var rebuilt = templateWith("echo new > /srv/edition");
@@ -104,8 +125,7 @@ class TemplateVmTest {
         for (int i = 0; i < 5; i++) {
             var capsule = capsules.get(i);
             assertThat(lab.host().resume(capsule).state()).isEqualTo(HostState.RUNNING);
-            assertThat(lab.run(capsule, "cat /srv/edition /srv/mine /dev/shm/mine"))
-                    .isEqualTo("old\n%d\n%d\n".formatted(i, i));
+            assertThat(lab.run(capsule, STATE)).isEqualTo(states.get(i)).contains("old");
             lab.host().destroy(capsule);
         }
         assertThatThrownBy(() -> lab.create(old))

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
@@ -183,6 +184,57 @@ class RecipeVmTest {
             lab.delete("/capsules/" + capsule);
         }
         lab.delete("/snapshots/service");
+    }
+
+    private static JsonNode edition(String edition) {
+        var body =
+                WrennLab.build(
+                        "edition",
+                        "RUN echo %s > /srv/edition; head -c 2000000 /dev/urandom > /srv/drawn"
+                                .formatted(edition),
+                        "START mkfifo /run/ask /run/answer; n=%s; while read -r _ < /run/ask;"
+                                        .formatted(edition)
+                                + " do n=$n+1; echo $n > /run/answer; done");
+        body.put("healthcheck", "test -p /run/answer");
+        return lab.succeeded(lab.post("/builds", body, 201));
+    }
+
+    private static String change(String capsule, String how) {
+        var path = "/capsules/" + capsule + "/" + how;
+        return lab.post(path, WrennLab.JSON.createObjectNode(), 200).path("status").asText();
+    }
+
+    @Test
+    void what_was_made_from_a_template_lives_on_when_another_takes_its_name() {
+        // Gaps D7, D8. The program has run since before the template was saved.
+        var state = "cat /srv/edition; sha256sum /srv/drawn /srv/mine";
+        var count = "echo x > /run/ask; cat /run/answer";
+        edition("old");
+        var capsules = new ArrayList<String>();
+        var states = new ArrayList<String>();
+        for (int i = 0; i < 5; i++) {
+            var capsule = lab.create("edition");
+            lab.run(capsule, "head -c 1000000 /dev/urandom > /srv/mine");
+            assertThat(lab.run(capsule, count)).isEqualTo("old+1\n");
+            states.add(lab.run(capsule, state));
+            assertThat(change(capsule, "pause")).isEqualTo("paused");
+            capsules.add(capsule);
+        }
+
+        lab.delete("/snapshots/edition");
+        edition("new");
+
+        for (int i = 0; i < 5; i++) {
+            var capsule = capsules.get(i);
+            assertThat(change(capsule, "resume")).isEqualTo("running");
+            assertThat(lab.run(capsule, state)).isEqualTo(states.get(i)).startsWith("old");
+            assertThat(lab.run(capsule, count)).isEqualTo("old+1+1\n");
+            lab.delete("/capsules/" + capsule);
+        }
+        var fresh = lab.create("edition");
+        assertThat(lab.run(fresh, count)).isEqualTo("new+1\n");
+        lab.delete("/capsules/" + fresh);
+        lab.delete("/snapshots/edition");
     }
 
     @Test
