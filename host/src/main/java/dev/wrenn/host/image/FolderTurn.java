@@ -41,7 +41,10 @@ final class FolderTurn implements Resource {
         }
     }
 
-    /** Takes it unless somebody else has it. */
+    /**
+     * Takes it unless another process has it. Not to be called while a thread of this process has
+     * it: closing any descriptor of a file ends all locks that a process has on it (fcntl(2)).
+     */
     static Optional<FolderTurn> tryTake(Path folder) throws IOException {
         var turn = new FolderTurn(open(folder));
         if (tryLock(turn.channel).isPresent()) {

@@ -18,6 +18,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -54,6 +55,9 @@ public final class StockDisks {
     private final Disks disks;
     private final InstantSource clock;
     private final String script;
+
+    /** Among the threads of this process; see {@link FolderTurn#tryTake}. */
+    private final ReentrantLock turn = new ReentrantLock();
 
     /**
      * In that folder.
@@ -136,19 +140,25 @@ public final class StockDisks {
      * hour, and what interrupted makings left. Does nothing while a disk is being made.
      */
     public void removeSuperseded() {
+        if (!turn.tryLock()) {
+            return;
+        }
         try {
-            if (removable().isEmpty()) {
-                return;
+            if (!removable().isEmpty()) {
+                FolderTurn.tryTake(folder).ifPresent(this::remove);
             }
-            var turn = FolderTurn.tryTake(folder);
-            if (turn.isEmpty()) {
-                return;
-            }
-            try (var _ = turn.get()) {
-                for (var file : removable()) {
-                    Aside.remove(file);
-                    LOG.atInfo().addKeyValue("file", file).log("removed a disk of no use");
-                }
+        } catch (IOException e) {
+            throw new GuestImageFailed("cannot look for superseded disks in " + folder, e);
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    private void remove(FolderTurn ours) {
+        try (ours) {
+            for (var file : removable()) {
+                Aside.remove(file);
+                LOG.atInfo().addKeyValue("file", file).log("removed a disk of no use");
             }
         } catch (IOException e) {
             throw new GuestImageFailed("cannot remove superseded disks from " + folder, e);
@@ -174,6 +184,21 @@ public final class StockDisks {
     }
 
     private void make(StockRecipe recipe, Path file, Consumer<String> progress) throws IOException {
+        try {
+            turn.lockInterruptibly(); // held while it is made on purpose
+        } catch (InterruptedException _) {
+            Thread.currentThread().interrupt();
+            throw new GuestImageFailed("making the disk " + recipe.name() + " was interrupted");
+        }
+        try {
+            makeInTurn(recipe, file, progress);
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    private void makeInTurn(StockRecipe recipe, Path file, Consumer<String> progress)
+            throws IOException {
         var aside = new Aside(folder);
         try (var _ = FolderTurn.take(folder)) {
             if (use(file)) {

@@ -148,6 +148,14 @@ class StockDisksRootTest {
                         WrennException.class, e -> assertThat(e.kind()).isEqualTo(Kind.ABSENT));
     }
 
+    /** As another process sees it: the locks of one process do not keep that process out. */
+    private static boolean isLockedForOthers(Path folder) {
+        var script =
+                "import fcntl,sys; fcntl.lockf(open(sys.argv[1],'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)";
+        var lock = folder.resolve(".lock").toString();
+        return !Command.of("python3", "-c", script, lock).tryRun().isSuccess();
+    }
+
     @Test
     void an_interrupted_making_leaves_neither_disk_nor_mount_nor_process() throws Exception {
         var folder = Files.createDirectory(temporary.resolve("interrupted"));
@@ -166,6 +174,8 @@ class StockDisksRootTest {
                             }
                         });
         steps.take(); // its disk is mounted now
+        disks.removeSuperseded();
+        assertThat(isLockedForOthers(folder)).isTrue();
         maker.interrupt();
 
         assertThat(failure.get()).isInstanceOf(GuestImageFailed.class);
