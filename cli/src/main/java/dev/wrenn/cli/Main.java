@@ -3,7 +3,6 @@ package dev.wrenn.cli;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.Termination;
 import dev.wrenn.base.WrennException;
-import dev.wrenn.cli.client.ApiFailure;
 import dev.wrenn.cli.remote.AuthCommand;
 import dev.wrenn.cli.remote.CapsuleCommand;
 import dev.wrenn.cli.remote.CompletionCommand;
@@ -22,9 +21,6 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 public final class Main {
-    private static final int FAILED = 1;
-    private static final int MISUSED = 2;
-
     private static final List<Branch> BRANCHES =
             List.of(
                     Branch.of(UpCommand.class, "up"),
@@ -52,10 +48,11 @@ public final class Main {
         System.exit(Termination.run(END_LIMIT, () -> run(arguments)));
     }
 
-    /** Exit codes: 0 success, 1 failure, 2 misuse or a wrong configuration. */
+    /** Exit codes: 0 success, else as {@link Failures} has them. */
     static int run(String... arguments) {
         return line(List.of(arguments))
-                .setExecutionExceptionHandler((e, _, _) -> explain(e))
+                .setExecutionExceptionHandler(Failures::explain)
+                .setParameterExceptionHandler(Failures::explainMisuse)
                 .execute(arguments);
     }
 
@@ -72,30 +69,6 @@ public final class Main {
     private static void setVersion(CommandLine line) {
         line.getCommandSpec().version("wrenn " + HostConfig.VERSION);
         line.getSubcommands().values().forEach(Main::setVersion);
-    }
-
-    /** The one place where a failure becomes words on the terminal and an exit code. */
-    private static int explain(Exception failure) {
-        if (!(failure instanceof WrennException known)) {
-            failure.printStackTrace();
-            return FAILED;
-        }
-        System.err.println("wrenn: " + known.shownMessage());
-        for (var cause = known.getCause(); cause != null; cause = cause.getCause()) {
-            var text = cause.getMessage() == null ? cause.toString() : cause.getMessage();
-            System.err.println("       because: " + text);
-        }
-        if (known instanceof ApiFailure refused) {
-            return refused.exitCode();
-        }
-        return switch (known.kind()) {
-            case INVALID -> MISUSED;
-            case BUG -> {
-                known.printStackTrace();
-                yield FAILED;
-            }
-            case ABSENT, CONFLICT, WRONG_STATE, EXHAUSTED, UNAVAILABLE, CORRUPT -> FAILED;
-        };
     }
 
     static WrennException absent(String message) {

@@ -128,6 +128,23 @@ class MainRootTest {
     }
 
     @Test
+    void programs_are_told_of_a_failure_in_the_shape_of_the_api() {
+        var dir = folder.toString();
+
+        var failed = run("capsule", "list", "--json", "--dir", dir);
+        var misused = run("capsule", "list", "--json", "--nonsense");
+
+        assertThat(failed.exitCode()).isEqualTo(1);
+        assertThat(failed.out()).isEmpty();
+        var error = Json.read(failed.err()).path("error");
+        assertThat(error.path("code").asText()).isEqualTo("unavailable");
+        assertThat(error.path("message").asText()).contains("no server runs for " + dir);
+        assertThat(misused.exitCode()).isEqualTo(2);
+        assertThat(Json.read(misused.err()).path("error").path("code").asText())
+                .isEqualTo("misuse");
+    }
+
+    @Test
     void every_command_explains_itself() {
         for (var command : new String[] {"doctor", "status", "down", "key"}) {
             assertThat(run(command, "--help"))

@@ -190,11 +190,18 @@ public final class ApiClient implements Resource {
     }
 
     private static ApiFailure failure(int status, String type, String body) {
-        var said =
-                type.startsWith(JSON)
-                        ? Json.read(body).path("error").path("message").asText()
-                        : body.strip();
-        return new ApiFailure(status, said.isEmpty() ? "the server answered " + status : said);
+        if (!type.startsWith(JSON)) {
+            return new ApiFailure(status, "", orStatus(body.strip(), status));
+        }
+        var error = Json.read(body).path("error");
+        return new ApiFailure(
+                status,
+                error.path("code").asText(),
+                orStatus(error.path("message").asText(), status));
+    }
+
+    private static String orStatus(String said, int status) {
+        return said.isEmpty() ? "the server answered " + status : said;
     }
 
     @Override

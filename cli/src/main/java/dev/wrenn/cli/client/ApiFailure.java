@@ -14,14 +14,22 @@ public final class ApiFailure extends WrennException {
     private static final int FIRST_SERVER_FAULT = 500;
 
     private final int status;
+    private final String code;
 
     /**
      * @param status of the answer (RFC 9110 §15)
+     * @param code the server's name for the failure, empty if it gave none
      * @param message the server's own words
      */
-    public ApiFailure(int status, String message) {
+    public ApiFailure(int status, String code, String message) {
         super(kindOf(status), message);
         this.status = status;
+        this.code = code.isEmpty() ? "http_" + status : code;
+    }
+
+    /** The server's name for the failure, such as {@code not_found}; made of the status if none. */
+    public String code() {
+        return code;
     }
 
     /** HTTP status of the answer. */

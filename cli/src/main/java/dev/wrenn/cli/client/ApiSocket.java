@@ -49,7 +49,7 @@ public final class ApiSocket implements Resource {
             if (e.getCause() instanceof WebSocketHandshakeException refused) {
                 int status = refused.getResponse().statusCode();
                 throw new ApiFailure(
-                        status, "%s was refused with %d".formatted(uri.getPath(), status));
+                        status, "", "%s was refused with %d".formatted(uri.getPath(), status));
             }
             throw new WrennException(
                     Kind.UNAVAILABLE, "cannot connect to " + uri.getAuthority(), e.getCause());

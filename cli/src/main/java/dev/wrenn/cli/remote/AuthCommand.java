@@ -4,6 +4,7 @@ import dev.wrenn.base.Kind;
 import dev.wrenn.base.Secret;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.client.Json;
 import dev.wrenn.cli.terminal.Person;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -24,6 +25,7 @@ import picocli.CommandLine.Option;
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND")
 public final class AuthCommand {
+    private static final String AS_JSON = "One line of JSON on standard output, for programs";
     private static final Duration LIMIT = Duration.ofSeconds(10);
 
     /** For picocli. */
@@ -47,7 +49,8 @@ public final class AuthCommand {
                             required = true,
                             paramLabel = "URL",
                             description = "Base URL of the server")
-                    String url)
+                    String url,
+            @Option(names = "--json", description = AS_JSON) boolean json)
             throws IOException {
         var login = new Login(RemoteOptions.stripped(url), new Secret(askForKey()));
         try (var api = new ApiClient(login.baseUrl(), login.key())) {
@@ -55,7 +58,10 @@ public final class AuthCommand {
         }
         var file = Login.file(System.getenv());
         login.write(file);
-        System.out.printf("Logged in to %s; kept in %s.%n", login.baseUrl(), file);
+        print(
+                json,
+                Map.of("base_url", login.baseUrl(), "file", file.toString()),
+                "Logged in to %s; kept in %s.".formatted(login.baseUrl(), file));
         return 0;
     }
 
@@ -79,10 +85,17 @@ public final class AuthCommand {
             name = "logout",
             description = "Forgets what login kept; the key itself stays valid.",
             mixinStandardHelpOptions = true)
-    int logout() throws IOException {
+    int logout(@Option(names = "--json", description = AS_JSON) boolean json) throws IOException {
         boolean wasThere = Files.deleteIfExists(Login.file(System.getenv()));
-        System.out.println(wasThere ? "Logged out." : "Nobody was logged in.");
+        print(
+                json,
+                Map.of("logged_out", wasThere),
+                wasThere ? "Logged out." : "Nobody was logged in.");
         return 0;
+    }
+
+    private static void print(boolean json, Map<String, ?> forPrograms, String forPeople) {
+        System.out.println(json ? Json.line(forPrograms) : forPeople);
     }
 
     private static String askForKey() throws IOException {

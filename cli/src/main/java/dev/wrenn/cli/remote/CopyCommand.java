@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -28,9 +29,11 @@ import picocli.CommandLine.Parameters;
         footer = {
             "",
             "One of the two is ID:PATH, the other one a path here. A folder as target takes the file"
-                    + " under its own name. A transfer that breaks off is continued; a download that"
-                    + " was interrupted goes on where it was when the same command is given again,"
-                    + " an upload with --continue.",
+                    + " under its own name. Permissions are kept; links are left out, which is told.",
+            "",
+            "A transfer that breaks off is continued; one that was interrupted goes on where it was"
+                    + " when the same command is given again. Until all of a large file is there,"
+                    + " what arrived of it lies beside the target in a file that ends with .part.",
             "",
             "Examples:",
             "  wrenn capsule cp model.bin $id:/srv/model.bin",
@@ -46,11 +49,6 @@ final class CopyCommand implements Callable<Integer> {
             names = {"-r", "--recursive"},
             description = "Folders with all that is in them")
     private boolean recursive;
-
-    @Option(
-            names = "--continue",
-            description = "Upload only what the file in the capsule lacks at its end")
-    private boolean goOn;
 
     @Parameters(index = "0", paramLabel = "SOURCE", description = "ID:PATH or a path here")
     private String source = "";
@@ -116,6 +114,7 @@ final class CopyCommand implements Callable<Integer> {
             }
         }
         requireRecursive(path);
+        boolean isNew = !Files.exists(place);
         Files.createDirectories(place);
         var root = Path.of(entry.path("path").asText());
         var children = transfer.list(root.toString(), DEEPEST);
@@ -125,15 +124,25 @@ final class CopyCommand implements Callable<Integer> {
         }
         try (var step = progress.start(name, total)) {
             var copied = new Copied(0, 0);
+            var modes = new LinkedHashMap<Path, Integer>();
+            if (isNew) {
+                modes.put(place, entry.path("mode").asInt());
+            }
             for (var child : children) {
                 var childPlace = inside(place, root, Path.of(child.path("path").asText()));
                 if (isFolder(child)) {
                     Files.createDirectories(childPlace);
+                    modes.put(childPlace, child.path("mode").asInt());
                 } else if (isFile(child)) {
                     copied = copied.and(1, transfer.download(child, childPlace, step));
                 } else {
                     System.err.println("wrenn: left out a link: " + child.path("path").asText());
                 }
+            }
+            // Only now: a folder may be one that nothing can be written to.
+            for (var folder : modes.reversed().entrySet()) {
+                var permissions = Modes.permissions(folder.getValue());
+                Files.setPosixFilePermissions(folder.getKey(), permissions);
             }
             return finished(step, copied);
         }
@@ -165,7 +174,7 @@ final class CopyCommand implements Callable<Integer> {
         var place = isRemoteFolder(transfer, path) ? path.replaceFirst("/*$", "/") + name : path;
         if (!Files.isDirectory(here)) {
             try (var step = progress.start(name, Files.size(here))) {
-                return finished(step, new Copied(1, transfer.upload(here, place, goOn, step)));
+                return finished(step, new Copied(1, transfer.upload(here, place, step)));
             }
         }
         requireRecursive(here.toString());
@@ -179,16 +188,19 @@ final class CopyCommand implements Callable<Integer> {
         }
         try (var step = progress.start(name, total)) {
             var copied = new Copied(0, 0);
+            var modes = new LinkedHashMap<String, Integer>();
             for (var file : files) {
                 var there = place + (file.equals(here) ? "" : "/" + here.relativize(file));
                 if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
                     transfer.makeFolder(there);
+                    modes.put(there, Modes.of(file));
                 } else if (isRegular(file)) {
-                    copied = copied.and(1, transfer.upload(file, there, goOn, step));
+                    copied = copied.and(1, transfer.upload(file, there, step));
                 } else {
                     System.err.println("wrenn: left out what is no regular file: " + file);
                 }
             }
+            modes.reversed().forEach(transfer::changeMode);
             return finished(step, copied);
         }
     }

@@ -28,6 +28,8 @@ import picocli.CommandLine.Parameters;
             "Options come before ID; everything behind it belongs to the command. Ctrl-C ends the"
                     + " command too.",
             "Exit code: the command's own; 125 if it could not be run.",
+            "With --json: {type: start, pid}, then {type: stdout or stderr, data}, at the end"
+                    + " {type: exit, exit_code} or {type: error, data}, one a line.",
             "",
             "Examples:",
             "  wrenn capsule exec $id uname -a",
@@ -102,9 +104,11 @@ final class ExecCommand implements Callable<Integer> {
         try (var socket = api.socket(CapsuleCommand.path(id) + "/exec/stream")) {
             var order = order();
             order.put("type", "start");
-            order.put("encoding", "base64");
+            if (!options.isJson()) {
+                order.put("encoding", "base64"); // every byte as it is
+            }
             socket.send(order);
-            return follow(socket);
+            return follow(socket, options);
         }
     }
 
@@ -121,20 +125,29 @@ final class ExecCommand implements Callable<Integer> {
         return order;
     }
 
-    /** Shows what a process writes until it ends; answers its exit code. */
-    static int follow(ApiSocket socket) {
+    /**
+     * Shows what a process writes until it ends, for programs each message as it comes; answers its
+     * exit code.
+     */
+    static int follow(ApiSocket socket, RemoteOptions options) {
         while (true) {
             switch (socket.next()) {
                 case Incoming.Message message -> {
+                    if (options.isJson()) {
+                        options.print(message.json(), List.of());
+                    }
                     switch (message.type()) {
-                        case "stdout" -> write(System.out, message);
-                        case "stderr" -> write(System.err, message);
+                        case "stdout" -> write(System.out, message, options);
+                        case "stderr" -> write(System.err, message, options);
                         case "exit" -> {
                             int code = message.json().path("exit_code").asInt(-1);
                             return code < 0 ? KILLED : code;
                         }
                         case "error" -> {
-                            System.err.println("wrenn: " + message.json().path("data").asText());
+                            if (!options.isJson()) {
+                                System.err.println(
+                                        "wrenn: " + message.json().path("data").asText());
+                            }
                             return NOT_RUN;
                         }
                         default -> {
@@ -157,7 +170,10 @@ final class ExecCommand implements Callable<Integer> {
         }
     }
 
-    private static void write(PrintStream out, Incoming.Message message) {
+    private static void write(PrintStream out, Incoming.Message message, RemoteOptions options) {
+        if (options.isJson()) {
+            return;
+        }
         var bytes = Base64.getDecoder().decode(message.json().path("data").asText());
         out.write(bytes, 0, bytes.length);
         out.flush();

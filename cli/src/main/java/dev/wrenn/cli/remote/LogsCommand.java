@@ -17,7 +17,11 @@ import picocli.CommandLine.Parameters;
             "",
             "Without PROCESS: what its kernel and guest agent wrote last, while it runs.",
             "With PROCESS, the id or tag of one that was started with `exec --detach`: what it"
-                    + " writes from now on, until it ends; the exit code is then the process's."
+                    + " writes from now on, until it ends; the exit code is then the process's.",
+            "",
+            "Examples:",
+            "  wrenn capsule logs $id",
+            "  pid=$(wrenn capsule exec --detach $id make) && wrenn capsule logs $id $pid"
         })
 final class LogsCommand implements Callable<Integer> {
     @Mixin private RemoteOptions options = new RemoteOptions();
@@ -41,10 +45,13 @@ final class LogsCommand implements Callable<Integer> {
                 return 0;
             }
             var path =
-                    "%s/processes/%s/stream?encoding=base64"
-                            .formatted(CapsuleCommand.path(id), ApiClient.escaped(process));
+                    "%s/processes/%s/stream%s"
+                            .formatted(
+                                    CapsuleCommand.path(id),
+                                    ApiClient.escaped(process),
+                                    options.isJson() ? "" : "?encoding=base64");
             try (var socket = api.socket(path)) {
-                return ExecCommand.follow(socket);
+                return ExecCommand.follow(socket, options);
             }
         }
     }

@@ -34,7 +34,9 @@ final class RemoteOptions {
 
     @Option(
             names = "--json",
-            description = "What the server answered, as JSON, one document a line")
+            description =
+                    "What the server answered, as JSON, one document a line; a failure as"
+                            + " {\"error\": {\"code\", \"message\"}} on standard error")
     private boolean json;
 
     boolean isJson() {
@@ -124,11 +126,18 @@ final class RemoteOptions {
                 act.on(id);
                 print(Map.of("id", id, "status", done), List.of(id + " " + done));
             } catch (ApiFailure e) {
-                System.err.println("wrenn: " + id + ": " + e.shownMessage());
+                System.err.println(
+                        json
+                                ? Json.line(Map.of("id", id, "error", shown(e)))
+                                : "wrenn: " + id + ": " + e.shownMessage());
                 code = code == 0 ? e.exitCode() : code;
             }
         }
         return code;
+    }
+
+    private static Map<String, String> shown(ApiFailure failure) {
+        return Map.of("code", failure.code(), "message", failure.shownMessage());
     }
 
     /** Prints a result: for programs as one line of JSON, for people as text. */

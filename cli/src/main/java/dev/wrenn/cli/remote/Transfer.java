@@ -8,6 +8,7 @@ import dev.wrenn.base.Progress;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.cli.client.ApiClient;
 import dev.wrenn.cli.client.ApiFailure;
+import java.io.EOFException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -23,9 +24,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.UUID;
 
-/** Files of one capsule, one at a time; a transfer that breaks off is continued where it was. */
+/**
+ * Files of one capsule, one at a time, with their permissions. What arrived of a file is kept
+ * beside the target, on whichever side that is, under a name that also holds size and time of the
+ * original: a transfer that breaks off, or a later one of the same file, goes on from there and
+ * never mixes two versions, and the target is replaced when all is there.
+ */
 final class Transfer {
-    private static final int TRIES = 6;
+    private static final int TRIES = 6; // of which none got further
     private static final Duration BETWEEN_TRIES = Duration.ofSeconds(1);
     private static final Duration HEAD_LIMIT = Duration.ofMinutes(2);
 
@@ -33,6 +39,9 @@ final class Transfer {
     private static final Duration UPLOAD_LIMIT = Duration.ofDays(1);
 
     private static final int CHUNK_BYTES = 64 << 10;
+
+    /** Smaller files are sent again in less time than it takes to ask what arrived of them. */
+    private static final long WORTH_KEEPING_BYTES = 1 << 20;
 
     private final ApiClient api;
     private final String files;
@@ -67,14 +76,17 @@ final class Transfer {
     }
 
     /** Again and again while connections break, but not after the server has refused. */
-    private static long persistently(Attempt attempt) throws IOException {
-        for (int failed = 1; ; failed++) {
+    private static long persistently(Shown shown, Attempt attempt) throws IOException {
+        int inVain = 0;
+        while (true) {
+            long before = shown.furthest;
             try {
                 return attempt.run();
             } catch (ApiFailure e) {
                 throw e;
             } catch (WrennException | IOException e) {
-                if (failed == TRIES || Thread.currentThread().isInterrupted()) {
+                inVain = shown.furthest > before ? 1 : inVain + 1;
+                if (inVain == TRIES || Thread.currentThread().isInterrupted()) {
                     throw e;
                 }
                 System.err.println("wrenn: the transfer broke off, going on: " + e.getMessage());
@@ -85,38 +97,42 @@ final class Transfer {
     }
 
     /**
-     * Fetches a file. What arrived is kept beside the target under a name that also holds size and
-     * time of the original, so that a later try never mixes two versions.
+     * Fetches a file.
      *
      * @return bytes of the file
      */
     long download(JsonNode entry, Path place, Progress.Step step) throws IOException {
         long size = entry.path("size").asLong();
-        var part =
-                place.resolveSibling(
-                        ".%s.%d-%d.part"
-                                .formatted(
-                                        place.getFileName(),
-                                        size,
-                                        entry.path("modified_at").asLong()));
+        var version = version(size, entry.path("modified_at").asLong());
+        var part = place.resolveSibling("." + place.getFileName() + version);
         var folder = place.toAbsolutePath().getParent();
         if (folder != null) {
             Files.createDirectories(folder);
         }
-        if (Files.exists(part)) {
-            step.advance(Files.size(part));
-        }
+        var shown = new Shown(step);
         long bytes =
-                persistently(() -> {
-                    fetch(entry.path("path").asText(), part, step);
-                    return Files.size(part);
-                });
+                persistently(
+                        shown,
+                        () -> {
+                            fetch(entry.path("path").asText(), part, shown);
+                            long have = Files.size(part);
+                            if (have < size) {
+                                throw new EOFException("%d of %d bytes came".formatted(have, size));
+                            }
+                            return have;
+                        });
+        Files.setPosixFilePermissions(part, Modes.permissions(entry.path("mode").asInt()));
         Files.move(part, place, StandardCopyOption.REPLACE_EXISTING);
         return bytes;
     }
 
-    private void fetch(String path, Path part, Progress.Step step) throws IOException {
+    private static String version(long size, long time) {
+        return ".%d-%d.part".formatted(size, time);
+    }
+
+    private void fetch(String path, Path part, Shown shown) throws IOException {
         long have = Files.exists(part) ? Files.size(part) : 0;
+        shown.at(have);
         var order = new LinkedHashMap<String, Object>();
         order.put("path", path);
         order.put("offset", have);
@@ -126,7 +142,7 @@ final class Transfer {
             var buffer = new byte[CHUNK_BYTES];
             for (int n = content.read(buffer); n >= 0; n = content.read(buffer)) {
                 file.write(buffer, 0, n);
-                step.advance(n);
+                shown.at(file.getFilePointer());
             }
         }
     }
@@ -134,19 +150,33 @@ final class Transfer {
     /**
      * Sends a file.
      *
-     * @param goOn whether the first try already keeps what the file in the capsule has
      * @return bytes of the file
      */
-    long upload(Path file, String place, boolean goOn, Progress.Step step) throws IOException {
+    long upload(Path file, String place, Progress.Step step) throws IOException {
         long size = Files.size(file);
-        var keep = new boolean[] {goOn};
-        return persistently(() -> {
-            long have = keep[0] ? arrived(place, size) : 0;
-            keep[0] = true;
-            step.advance(have);
-            send(file, place, have, step);
+        var shown = new Shown(step);
+        if (size < WORTH_KEEPING_BYTES) {
+            persistently(shown, () -> send(file, place, 0, shown));
+            changeMode(place, Modes.of(file));
             return size;
-        });
+        }
+        var part = besides(place, version(size, Files.getLastModifiedTime(file).toMillis()));
+        persistently(shown, () -> send(file, part, arrived(part, size), shown));
+        changeMode(part, Modes.of(file));
+        api.post(
+                files + "move", Map.of("source", part, "destination", place), CapsuleCommand.LIMIT);
+        return size;
+    }
+
+    private static String besides(String place, String version) {
+        int name = place.lastIndexOf('/') + 1;
+        return place.substring(0, name) + "." + place.substring(name) + version;
+    }
+
+    /** Gives a file or folder in the capsule those permission bits. */
+    void changeMode(String path, int mode) {
+        var order = Map.of("path", path, "mode", mode);
+        api.post(files + "chmod", order, CapsuleCommand.LIMIT);
     }
 
     /** What a broken upload left there; nothing if it is more than it could be. */
@@ -162,18 +192,19 @@ final class Transfer {
         }
     }
 
-    private void send(Path file, String place, long offset, Progress.Step step) {
+    private long send(Path file, String place, long offset, Shown shown) {
         var boundary = UUID.randomUUID().toString().replace("-", "");
         api.post(
                 files + "stream/write",
                 "multipart/form-data; boundary=" + boundary,
-                form(boundary, file, place, offset, step),
+                form(boundary, file, place, offset, shown),
                 UPLOAD_LIMIT);
+        return offset;
     }
 
     /** The form that the route takes (RFC 7578); its file part is read as it is sent. */
     private static BodyPublisher form(
-            String boundary, Path file, String place, long offset, Progress.Step step) {
+            String boundary, Path file, String place, long offset, Shown shown) {
         var head =
                 field(boundary, "path", place)
                         + field(boundary, "offset", Long.toString(offset))
@@ -181,7 +212,7 @@ final class Transfer {
                                 .formatted(boundary);
         return BodyPublishers.concat(
                 BodyPublishers.ofString(head),
-                BodyPublishers.ofInputStream(() -> open(file, offset, step)),
+                BodyPublishers.ofInputStream(() -> open(file, offset, shown)),
                 BodyPublishers.ofString("\r\n--" + boundary + "--\r\n"));
     }
 
@@ -191,30 +222,51 @@ final class Transfer {
     }
 
     @SuppressWarnings("MustBeClosedChecker") // the HTTP client closes it
-    private static InputStream open(Path file, long offset, Progress.Step step) {
+    private static InputStream open(Path file, long offset, Shown shown) {
         try {
             var content = Files.newInputStream(file);
             content.skipNBytes(offset);
-            return new Counted(content, step);
+            return new Counted(content, offset, shown);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    /** Tells how much was read. */
-    private static final class Counted extends FilterInputStream {
+    /** How far people see it to be; what is sent once more is not counted once more. */
+    private static final class Shown {
         private final Progress.Step step;
+        private long furthest;
 
-        Counted(InputStream content, Progress.Step step) {
-            super(content);
+        Shown(Progress.Step step) {
             this.step = step;
+        }
+
+        void at(long position) {
+            if (position > furthest) {
+                step.advance(position - furthest);
+                furthest = position;
+            }
+        }
+    }
+
+    /** Tells how far it was read. */
+    private static final class Counted extends FilterInputStream {
+        private final Shown shown;
+        private long position;
+
+        Counted(InputStream content, long position, Shown shown) {
+            super(content);
+            this.position = position;
+            this.shown = shown;
+            shown.at(position);
         }
 
         @Override
         public int read() throws IOException {
             int value = super.read();
             if (value >= 0) {
-                step.advance(1);
+                position++;
+                shown.at(position);
             }
             return value;
         }
@@ -223,7 +275,8 @@ final class Transfer {
         public int read(byte[] buffer, int offset, int length) throws IOException {
             int n = super.read(buffer, offset, length);
             if (n > 0) {
-                step.advance(n);
+                position += n;
+                shown.at(position);
             }
             return n;
         }

@@ -1,5 +1,6 @@
 package dev.wrenn.cli.remote;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -19,9 +20,12 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -35,8 +39,10 @@ class TransferTest {
     private static final Progress.Step UNWATCHED = new Unwatched();
 
     @TempDir Path folder;
-    private final byte[] content = new byte[300_000];
+    private final byte[] content = new byte[1_500_000];
     private final AtomicInteger requests = new AtomicInteger();
+    private final AtomicInteger sent = new AtomicInteger();
+    private final List<JsonNode> noted = new CopyOnWriteArrayList<>();
     private final ByteArrayOutputStream arrived = new ByteArrayOutputStream();
     private HttpServer server;
     private ApiClient api;
@@ -62,6 +68,8 @@ class TransferTest {
         server.createContext(FILES + "stream/read", this::read);
         server.createContext(FILES + "stream/write", this::write);
         server.createContext(FILES + "stat", this::stat);
+        server.createContext(FILES + "chmod", this::note);
+        server.createContext(FILES + "move", this::note);
         server.start();
         api = new ApiClient("http://127.0.0.1:" + server.getAddress().getPort(), new Secret("k"));
     }
@@ -72,13 +80,10 @@ class TransferTest {
         server.stop(0);
     }
 
-    /** Sends at most 100,000 bytes of what it announces, then breaks off. */
+    /** Sends at most 500,000 bytes of what it announces, then breaks off. */
     private void read(HttpExchange exchange) throws IOException {
         requests.incrementAndGet();
-        var order =
-                Json.read(
-                        new String(
-                                exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+        var order = Json.read(new String(exchange.getRequestBody().readAllBytes(), UTF_8));
         if (order.path("path").asText().equals("/missing")) {
             answer(
                     exchange,
@@ -87,8 +92,9 @@ class TransferTest {
             return;
         }
         int offset = order.path("offset").asInt();
-        exchange.sendResponseHeaders(200, content.length - offset);
-        int end = Math.min(content.length, offset + 100_000);
+        boolean isUnannounced = order.path("path").asText().equals("/short");
+        exchange.sendResponseHeaders(200, isUnannounced ? 0 : content.length - offset);
+        int end = Math.min(content.length, offset + 500_000);
         exchange.getResponseBody().write(content, offset, end - offset);
         exchange.getResponseBody().flush();
         exchange.close();
@@ -104,7 +110,8 @@ class TransferTest {
         var kept = Arrays.copyOf(arrived.toByteArray(), offset);
         arrived.reset();
         arrived.writeBytes(kept);
-        if (requests.incrementAndGet() == 1) {
+        sent.addAndGet(file.length);
+        if (requests.incrementAndGet() == 1 && kept.length == 0) {
             arrived.write(file, 0, 120_000);
             exchange.close(); // without an answer
             return;
@@ -124,8 +131,13 @@ class TransferTest {
         answer(exchange, 200, Json.line(Map.of("entry", Map.of("size", arrived.size()))));
     }
 
+    private void note(HttpExchange exchange) throws IOException {
+        noted.add(Json.read(new String(exchange.getRequestBody().readAllBytes(), UTF_8)));
+        answer(exchange, 200, "{}");
+    }
+
     private static void answer(HttpExchange exchange, int status, String json) throws IOException {
-        var body = json.getBytes(StandardCharsets.UTF_8);
+        var body = json.getBytes(UTF_8);
         exchange.getResponseHeaders().set("Content-Type", "application/json");
         exchange.sendResponseHeaders(status, body.length);
         exchange.getResponseBody().write(body);
@@ -141,7 +153,9 @@ class TransferTest {
                                 "size",
                                 content.length,
                                 "modified_at",
-                                1_700_000_000)));
+                                1_700_000_000,
+                                "mode",
+                                0100640)));
     }
 
     @Test
@@ -161,7 +175,7 @@ class TransferTest {
     @Test
     void a_download_of_an_earlier_command_goes_on_too() throws IOException {
         var part = folder.resolve(".got.%d-1700000000.part".formatted(content.length));
-        Files.write(part, Arrays.copyOf(content, 250_000));
+        Files.write(part, Arrays.copyOf(content, 1_250_000));
 
         new Transfer(api, ID).download(entry("/big"), folder.resolve("got"), UNWATCHED);
 
@@ -186,12 +200,58 @@ class TransferTest {
     }
 
     @Test
+    void a_download_that_ends_early_without_an_error_goes_on_too() throws IOException {
+        var place = folder.resolve("got");
+
+        new Transfer(api, ID).download(entry("/short"), place, UNWATCHED);
+
+        assertThat(Files.readAllBytes(place)).isEqualTo(content);
+    }
+
+    @Test
+    void a_download_takes_the_permissions_along() throws IOException {
+        var place = folder.resolve("got");
+
+        new Transfer(api, ID).download(entry("/big"), place, UNWATCHED);
+
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(place)))
+                .isEqualTo("rw-r-----");
+    }
+
+    @Test
     void an_upload_that_breaks_off_sends_only_what_is_missing() throws IOException {
         var file = Files.write(folder.resolve("here"), content);
 
-        new Transfer(api, ID).upload(file, "/there", false, UNWATCHED);
+        new Transfer(api, ID).upload(file, "/there", UNWATCHED);
 
         assertThat(arrived.toByteArray()).isEqualTo(content);
         assertThat(requests).hasValue(2);
+        assertThat(sent).hasValue(content.length + content.length - 120_000);
+    }
+
+    @Test
+    void an_upload_of_an_earlier_command_goes_on_too() throws IOException {
+        var file = Files.write(folder.resolve("here"), content);
+        arrived.write(content, 0, 1_000_000);
+
+        new Transfer(api, ID).upload(file, "/there", UNWATCHED);
+
+        assertThat(arrived.toByteArray()).isEqualTo(content);
+        assertThat(sent).hasValue(500_000);
+    }
+
+    @Test
+    void an_upload_replaces_the_target_when_all_is_there_with_its_permissions() throws IOException {
+        var file = Files.write(folder.resolve("here"), content);
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-x--x"));
+        long time = Files.getLastModifiedTime(file).toMillis();
+        var part = "/srv/.there.%d-%d.part".formatted(content.length, time);
+
+        new Transfer(api, ID).upload(file, "/srv/there", UNWATCHED);
+
+        assertThat(noted)
+                .containsExactly(
+                        Json.read(Json.line(Map.of("path", part, "mode", 0751))),
+                        Json.read(Json.line(Map.of("source", part, "destination", "/srv/there"))));
     }
 }
