@@ -142,6 +142,61 @@ def test_a_cell_can_be_interrupted(shared: "Capsule") -> None:
     assert shared.run_code("marked").text == "True"
 
 
+def test_a_cell_may_wait_and_what_it_starts_prints_too(shared: "Capsule") -> None:
+    awaited = shared.run_code("import asyncio\nawait asyncio.sleep(0.1)\nprint('waited')")
+    assert (awaited.error, awaited.logs.stdout) == (None, ["waited\n"])
+
+    program = shared.run_code("import subprocess\nsubprocess.run(['uname'], check=True).returncode")
+    assert (program.logs.stdout, program.text) == (["Linux\n"], "0")
+    shell = shared.run_code("!id -un")  # in a terminal, as IPython does it
+    assert "".join(shell.logs.stdout).split() == ["wrenn-user"]
+
+
+def test_input_is_refused(shared: "Capsule") -> None:
+    cell = shared.run_code("input('name? ')")
+
+    assert cell.error is not None
+    assert cell.error.name == "StdinNotImplementedError"
+
+
+def test_another_kernel_has_variables_of_its_own_and_can_be_restarted(
+    shared: "Capsule", names: None
+) -> None:
+    from wrenn.code_runner import Capsule
+
+    shared.run_code("whose = 'first'")
+    other = Capsule.connect(shared.capsule_id)
+    with httpx.Client(base_url=shared.get_url(8888), timeout=60) as kernels:
+        started = kernels.post("/api/kernels", json={"name": "python3"})
+        assert started.status_code == 201
+        other._kernel_id = started.json()["id"]
+        assert other.run_code("'whose' in globals()", timeout=120).text == "False"
+        other.run_code("whose = 'second'")
+
+        restarted = kernels.post(f"/api/kernels/{other._kernel_id}/restart")
+        assert restarted.status_code == 200
+        assert other.run_code("'whose' in globals()", timeout=120).text == "False"
+        other.close()
+        assert kernels.delete(f"/api/kernels/{other._kernel_id}").status_code == 204
+        assert len(kernels.get("/api/kernels").json()) == 1
+    assert shared.run_code("whose").text == "'first'"
+
+
+def test_a_kernel_that_dies_says_so_at_once_and_another_one_begins(
+    template: None, sdk: None, names: None
+) -> None:
+    from wrenn.code_runner import Capsule
+
+    with Capsule(wait=True) as own:
+        own.run_code("x = 1")
+        cell = own.run_code("import os\nos.kill(os.getpid(), 9)", timeout=120)
+
+        assert cell.error is not None
+        assert cell.error.name == "KernelDied"
+        assert "signal 9" in cell.error.value
+        assert own.run_code("'x' in globals()", timeout=120).text == "False"
+
+
 def test_files_and_programs_are_those_of_the_capsule(shared: "Capsule") -> None:
     shared.files.write("/home/wrenn-user/in.csv", "a,b\n1,2\n")
 

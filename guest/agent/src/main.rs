@@ -1,7 +1,8 @@
 //! The guest agent: PID 1 of a capsule, and the server of its data plane on port 49983.
 //!
 //! As PID 1 it comes from the initrd, brings the machine up and changes to the root disk; then it
-//! serves. Started by hand with `--listen ADDRESS` it only serves, which is how it is tested.
+//! serves. Started by hand with `--listen ADDRESS` it only serves, which is how it is tested. Started
+//! with `kernels` it is the code interpreter's server, one more program in the capsule.
 
 mod auth;
 mod boot;
@@ -13,6 +14,7 @@ mod entry;
 mod files;
 mod filesystem;
 mod identity;
+mod kernels;
 mod messages;
 mod metadata;
 mod metrics;
@@ -35,7 +37,6 @@ mod watch;
 mod watch_rpc;
 mod watchers;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 /// Port of the data plane, known to every client.
@@ -45,10 +46,17 @@ fn main() -> ExitCode {
     if std::process::id() == 1 {
         return boot::run();
     }
+    let mut all = std::env::args_os().skip(1);
+    if all.next().is_some_and(|first| first == "kernels") {
+        return match kernels::Settings::parse(all) {
+            Ok(settings) => ended(kernels::run(settings)),
+            Err(error) => fail(&error),
+        };
+    }
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("--listen"), Some(address)) => match address.parse() {
-            Ok(address) => serve_by_hand(address),
+            Ok(address) => ended(server::run(address, server::Role::ByHand)),
             Err(error) => fail(&format!("{address} is no address: {error}")),
         },
         (Some("--version"), None) => {
@@ -59,8 +67,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve_by_hand(address: SocketAddr) -> ExitCode {
-    match server::run(address, server::Role::ByHand) {
+fn ended(served: std::io::Result<()>) -> ExitCode {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{signal, SignalKind};
 
 const WORKERS: usize = 2;
@@ -103,14 +103,15 @@ async fn serve(address: SocketAddr, role: Role) -> std::io::Result<()> {
     if role == Role::ByHand {
         println!("{}", listener.local_addr()?);
     }
-    // Answers are small and waited for.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            eprintln!("wrenn-guest-agent: cannot set TCP_NODELAY: {error}");
-        }
-    });
     let service = routes(agent).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+    axum::serve(listener.tap_io(at_once), service).await
+}
+
+/// For answers that are small and waited for.
+pub fn at_once(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        eprintln!("wrenn-guest-agent: cannot set TCP_NODELAY: {error}");
+    }
 }
 
 fn routes(agent: Arc<Agent>) -> Router {

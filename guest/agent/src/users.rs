@@ -19,6 +19,26 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
+impl User {
+    /// Makes this process run as this user for good, if it runs as root. To be called while the
+    /// process has one thread.
+    pub fn replace_root(&self) -> std::io::Result<()> {
+        let check = |result: i32| match result {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        };
+        // SAFETY: the calls take numbers, and a list together with its length.
+        unsafe {
+            if libc::geteuid() != 0 {
+                return Ok(());
+            }
+            check(libc::setgroups(self.groups.len(), self.groups.as_ptr()))?;
+            check(libc::setgid(self.gid))?;
+            check(libc::setuid(self.uid))
+        }
+    }
+}
+
 /// Finds a user by name.
 pub fn find(name: &str) -> Option<User> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -22,12 +22,12 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One cell in a capsule's code interpreter, as the Python SDK runs it: asks Jupyter for its kernel,
- * opens a WebSocket to it, sends the code and listens until the kernel is idle again.
+ * One cell in a capsule's code interpreter, as the Python SDK runs it: asks for its kernel, opens a
+ * WebSocket to it, sends the code and listens until the kernel is idle again.
  */
 final class Cell implements WebSocket.Listener {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final int JUPYTER_PORT = 8888;
+    private static final int KERNELS_PORT = 8888;
     private static final Duration LIMIT = Duration.ofSeconds(60);
     private static final int NORMAL_CLOSURE = 1000;
 
@@ -38,7 +38,7 @@ final class Cell implements WebSocket.Listener {
 
     /** Runs it in the capsule at that address and returns what it printed. */
     static String run(HttpClient http, String address, String code) {
-        var host = address + ":" + JUPYTER_PORT;
+        var host = address + ":" + KERNELS_PORT;
         var cell = new Cell();
         try {
             var asked =

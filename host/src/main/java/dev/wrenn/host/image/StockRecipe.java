@@ -58,9 +58,7 @@ record StockRecipe(
                             "code-runner-beta",
                             List.of("python3-pip", "python3-venv", "python-is-python3"),
                             files(
-                                    "etc/jupyter/jupyter_server_config.py",
-                                    "etc/ipython/ipython_config.py",
-                                    "usr/local/lib/wrenn/wrenn_capsule.py",
+                                    "usr/local/lib/wrenn/wrenn_kernel.py",
                                     "usr/local/lib/wrenn/rehearse.py",
                                     "usr/local/lib/wrenn/prepare"),
                             true,

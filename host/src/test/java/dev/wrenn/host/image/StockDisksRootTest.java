@@ -76,7 +76,7 @@ class StockDisksRootTest {
         assertHas(disk("base-node"), "/usr/bin/node", "/usr/bin/npm");
         assertHas(
                 disk("code-runner-beta"),
-                "/home/wrenn-user/jupyter-env/bin/jupyter-server",
+                "/home/wrenn-user/jupyter-env/bin/ipython",
                 "/home/wrenn-user/jupyter-env/bin/pip",
                 StockDisks.PREPARE);
         assertThat(debugfs(disk("code-runner-beta"), "stat " + StockDisks.PREPARE))

@@ -41,7 +41,7 @@ def kernel(deadline):
             return call("POST", "/api/kernels")["id"]
         except (urllib.error.URLError, ConnectionError) as e:
             if time.monotonic() > deadline:
-                sys.exit(f"the Jupyter server does not answer: {e}")
+                sys.exit(f"the server of kernels does not answer: {e}")
             time.sleep(0.2)
 
 
