@@ -22,6 +22,7 @@ from outside.waiting import eventually
 
 CAPSULES = 6
 LIMIT = 120.0
+VERIFY_LIMIT = 600.0  # every byte of every disk
 WORKERS = 3
 STRIKES = {"none": 3, "server": 3, "vmm": 3, "database": 2, "server and vmm": 1, "server and database": 1}
 LONGEST_WAIT = 0.7
@@ -393,7 +394,7 @@ class Attack:
         self.ground.start()
         for capsule in list(self.capsules.values()):
             self.checked(capsule, True)
-        verified = wrenn("snapshot", "verify", "--dir", str(self.ground.folder), limit=LIMIT)
+        verified = wrenn("snapshot", "verify", "--dir", str(self.ground.folder), limit=VERIFY_LIMIT)
         if verified.returncode != 0:
             self.differ(f"the store is damaged: {verified.stdout} {verified.stderr}")
         for about in self.listed():
