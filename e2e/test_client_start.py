@@ -17,7 +17,7 @@ def test_a_client_command_takes_its_classes_from_the_cache(server: Server, tmp_p
     words = ("capsule", "list", "--dir", str(server.folder), "--json")
     assert wrenn(*words).returncode == 0, "the first one may have to build the client"
 
-    listed = wrenn(*words, JAVA_TOOL_OPTIONS=f"-Xlog:class+load:file={log}")
+    listed = wrenn(*words, _JAVA_OPTIONS=f"-Xlog:class+load:file={log}")
 
     assert listed.returncode == 0, listed.stderr
     loaded = log.read_text().splitlines()

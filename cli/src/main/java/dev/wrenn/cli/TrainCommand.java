@@ -3,10 +3,14 @@ package dev.wrenn.cli;
 import com.sun.net.httpserver.HttpServer;
 import dev.wrenn.base.Secret;
 import dev.wrenn.cli.client.ApiClient;
+import dev.wrenn.cli.folder.ApiKeyFile;
+import dev.wrenn.cli.folder.DataFolder;
+import dev.wrenn.cli.folder.ServerRecord;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,6 +61,7 @@ final class TrainCommand implements Callable<Integer> {
                 line.addAll(List.of("--url", url));
                 Main.run(line.toArray(String[]::new));
             }
+            listAsOnTheServersMachine(url);
             Main.run("capsule", "--help");
             Main.run("capsule", "exec", "--help");
             Main.run("key", "--dir", "/nonexistent");
@@ -68,5 +73,20 @@ final class TrainCommand implements Callable<Integer> {
             server.stop(0);
         }
         return 0;
+    }
+
+    /** A command that is told a data folder, or nothing, finds server and key in files. */
+    private static void listAsOnTheServersMachine(String url) throws IOException {
+        var path = Files.createTempDirectory("wrenn-train");
+        var folder = new DataFolder(path);
+        try {
+            ServerRecord.ofThisProcess().serving(url, "none").write(folder.serverRecord());
+            ApiKeyFile.write(folder.apiKey(), new Secret("wrn_" + "0".repeat(32)));
+            Main.run("capsule", "list", "--dir", path.toString());
+        } finally {
+            Files.deleteIfExists(folder.serverRecord());
+            Files.deleteIfExists(folder.apiKey());
+            Files.delete(path);
+        }
     }
 }
