@@ -1,33 +1,26 @@
 //! One kernel: the only task that touches its process. It asks the process one thing at a time and
 //! knows, therefore, what each output belongs to.
 
-use super::clients::{Clients, Feed};
-use super::output::Output;
+use super::clients::Feed;
+use super::output::{Outputs, Printed};
 use super::process::{describe, Event, Process};
-use super::wire::{quote, Asked, Said, Writer};
+use super::voice::{Voice, NOTHING};
+use super::wire::{quote, Asked, Said};
 use super::Program;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-
-/// What is printed at about the same time is told as one message; a line that has only begun waits
-/// longer, because Python writes the end of a line by itself.
-const GATHERING: Duration = Duration::from_millis(20);
-const GATHERING_A_LINE: Duration = Duration::from_millis(250);
-const GATHERED: usize = 1 << 15;
 
 /// Requests that one kernel keeps in mind.
 const MOST_WAITING: usize = 1000;
 
 /// A kernel that ends so often before it has begun is given up.
 const MOST_STARTS: u32 = 3;
-
-const NOTHING: &str = "{}";
 
 /// What its task is told.
 pub enum Command {
@@ -61,19 +54,25 @@ pub type SharedState = Arc<Mutex<State>>;
 
 /// What becomes of the process.
 enum Life {
-    Starting(Process),
-    Ready(Process),
-    /// A cell has asked it to end, and it is not asked any more.
-    Ending(Process),
+    Alive(Stage, Box<Process>),
+    /// And why.
     Dead(String),
+}
+
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Starting,
+    Ready,
+    /// A cell has asked it to end, and it is not asked any more.
+    Ending,
 }
 
 pub struct Actor {
     program: Program,
     commands: mpsc::Receiver<Command>,
     state: SharedState,
-    clients: Clients,
-    writer: Writer,
+    voice: Voice,
     life: Life,
     starts: u32,
     info: Option<Box<RawValue>>,
@@ -81,10 +80,7 @@ pub struct Actor {
     /// Whether the kernel has begun with it; before that it would not notice an interruption.
     began: bool,
     interrupted: bool,
-    /// Header of what was asked last: what is printed in between belongs to it.
-    parent: String,
     waiting: VecDeque<Asked>,
-    tell_at: Option<Instant>,
 }
 
 impl Actor {
@@ -98,17 +94,14 @@ impl Actor {
             program,
             commands,
             state,
-            clients: Clients::default(),
-            writer: Writer::new(session),
+            voice: Voice::new(session),
             life: Life::Dead("it has not been started".to_owned()),
             starts: 0,
             info: None,
             current: None,
             began: false,
             interrupted: false,
-            parent: NOTHING.to_owned(),
             waiting: VecDeque::new(),
-            tell_at: None,
         }
     }
 
@@ -116,25 +109,26 @@ impl Actor {
     pub async fn run(mut self) {
         self.start();
         loop {
-            let listens = self.clients.keep_up();
-            let lessened = self.clients.lessened();
-            let tell_at = self.tell_at.unwrap_or_else(Instant::now);
+            let listens = self.voice.clients.keep_up();
+            let lessened = self.voice.clients.lessened();
+            let tell_at = self.process().and_then(|process| process.outputs.tell_at());
+            let told_at = tell_at.unwrap_or_else(Instant::now);
             tokio::select! {
                 command = self.commands.recv() => {
                     let Some(command) = command else { break };
                     if let Some(done) = self.obey(command).await {
                         self.stop().await;
-                        self.status("dead");
+                        self.voice.status("dead");
                         // Whoever asked may be gone.
                         let _ = done.send(());
                         return;
                     }
                 }
                 () = lessened.notified(), if !listens => {}
-                () = tokio::time::sleep_until(tell_at), if self.tell_at.is_some() => self.tell_output(),
+                () = tokio::time::sleep_until(told_at), if tell_at.is_some() => self.tell_output(Outputs::tell),
                 event = next(&mut self.life, listens) => match event {
                     Ok(Event::Line(line)) => self.hear(&line),
-                    Ok(Event::Output(which)) => self.read_output(which),
+                    Ok(Event::Output(which)) => self.tell_output(|outputs| outputs.read(which)),
                     Ok(Event::Ended(status)) => self.mourn(status),
                     Err(error) => self.give_up(format!("it cannot be reached: {error}")),
                 },
@@ -147,7 +141,7 @@ impl Actor {
         self.starts += 1;
         match Process::start(&self.program) {
             Ok(process) => {
-                self.life = Life::Starting(process);
+                self.life = Life::Alive(Stage::Starting, Box::new(process));
                 self.enter("starting");
             }
             Err(error) => self.give_up(format!("it cannot be started: {error}")),
@@ -155,21 +149,23 @@ impl Actor {
     }
 
     async fn stop(&mut self) {
-        match std::mem::replace(&mut self.life, Life::Dead("it was shut down".to_owned())) {
-            Life::Starting(process) | Life::Ready(process) | Life::Ending(process) => {
-                if let Err(error) = process.end().await {
-                    eprintln!("kernels: cannot wait for a kernel: {error}");
-                }
+        let life = std::mem::replace(&mut self.life, Life::Dead("it was shut down".to_owned()));
+        if let Life::Alive(_, process) = life {
+            if let Err(error) = process.end().await {
+                eprintln!("kernels: cannot wait for a kernel: {error}");
             }
-            Life::Dead(_) => {}
         }
     }
 
     fn process(&mut self) -> Option<&mut Process> {
         match &mut self.life {
-            Life::Starting(process) | Life::Ready(process) | Life::Ending(process) => Some(process),
+            Life::Alive(_, process) => Some(process),
             Life::Dead(_) => None,
         }
+    }
+
+    fn is_in(&self, wanted: Stage) -> bool {
+        matches!(self.life, Life::Alive(stage, _) if stage == wanted)
     }
 
     /// Does as it is told; gives back whom to tell that the kernel has ended for good.
@@ -177,9 +173,9 @@ impl Actor {
         match command {
             Command::Attach(id, answer) => {
                 // A connection that has ended meanwhile says so next.
-                let _ = answer.send(self.clients.add(id));
+                let _ = answer.send(self.voice.clients.add(id));
             }
-            Command::Detach(id) => self.clients.remove(id),
+            Command::Detach(id) => self.voice.clients.remove(id),
             Command::Ask(asked) => return self.ask(asked).await,
             Command::Interrupt(done) => {
                 self.interrupt();
@@ -192,7 +188,7 @@ impl Actor {
             }
             Command::End(done) => return Some(done),
         }
-        let count = self.clients.len();
+        let count = self.voice.clients.len();
         self.change(|state| state.connections = count);
         None
     }
@@ -200,16 +196,17 @@ impl Actor {
     async fn ask(&mut self, asked: Asked) -> Option<oneshot::Sender<()>> {
         match asked.kind.as_str() {
             "kernel_info_request" => match self.info.clone() {
-                Some(info) => self.answer(&asked, info.get()),
+                Some(info) => self.voice.answer(&asked, info.get()),
                 None => self.wait(asked),
             },
             "interrupt_request" => {
                 self.interrupt();
-                self.answer(&asked, r#"{"status":"ok"}"#);
+                self.voice.answer(&asked, r#"{"status":"ok"}"#);
             }
             "shutdown_request" => {
                 let restart = asked.wants_restart();
-                self.answer(&asked, &format!(r#"{{"status":"ok","restart":{restart}}}"#));
+                self.voice
+                    .answer(&asked, &format!(r#"{{"status":"ok","restart":{restart}}}"#));
                 if !restart {
                     return Some(oneshot::channel().0);
                 }
@@ -228,7 +225,7 @@ impl Actor {
             }
             kind if asked.reply_kind().is_some() => {
                 let why = format!("{kind} is not known here");
-                self.fail(&asked, "NotImplemented", &why);
+                self.voice.fail(&asked, "NotImplemented", &why);
             }
             _ => {} // nobody waits for an answer, such as to an input_reply
         }
@@ -238,10 +235,10 @@ impl Actor {
     fn wait(&mut self, asked: Asked) {
         if let Life::Dead(why) = &self.life {
             let why = format!("the kernel is dead: {why}; restart it");
-            self.fail(&asked, "KernelDied", &why);
+            self.voice.fail(&asked, "KernelDied", &why);
         } else if self.waiting.len() >= MOST_WAITING {
             let why = format!("{MOST_WAITING} requests wait already");
-            self.fail(&asked, "KernelBusy", &why);
+            self.voice.fail(&asked, "KernelBusy", &why);
         } else {
             self.waiting.push_back(asked);
             self.go_on();
@@ -251,26 +248,26 @@ impl Actor {
     /// Asks the kernel for the next thing, if it has nothing to do.
     fn go_on(&mut self) {
         while self.current.is_none() {
-            if !matches!(self.life, Life::Ready(_)) {
+            if !self.is_in(Stage::Ready) {
                 return;
             }
             let Some(asked) = self.waiting.pop_front() else {
                 return;
             };
             if let ("kernel_info_request", Some(info)) = (asked.kind.as_str(), self.info.clone()) {
-                self.answer(&asked, info.get());
+                self.voice.answer(&asked, info.get());
                 continue;
             }
-            self.flush_output(); // of what was asked before
+            self.tell_output(Outputs::flush); // of what was asked before
             if let Some(process) = self.process() {
                 process.send(&asked.to_kernel());
             }
             self.began = asked.kind != "execute_request";
             self.interrupted = false;
-            asked.header.get().clone_into(&mut self.parent);
+            self.voice.turn_to(&asked);
             self.current = Some(asked);
             self.enter("busy");
-            self.status("busy");
+            self.voice.status("busy");
         }
     }
 
@@ -290,11 +287,11 @@ impl Actor {
                 self.interrupt();
             }
         } else {
-            self.flush_output();
+            self.tell_output(Outputs::flush);
         }
         if let Some(kind) = said.publish {
             let metadata = said.metadata.as_deref().map_or(NOTHING, RawValue::get);
-            self.publish(&kind, content, metadata);
+            self.voice.publish(&kind, content, metadata);
             if said.waits {
                 if let Some(process) = self.process() {
                     process.taken();
@@ -304,26 +301,24 @@ impl Actor {
             self.done(content);
         } else if said.ready.is_some() {
             self.info = Some(said.content);
-            self.turn(Life::Ready);
+            self.turn(Stage::Ready);
             self.begin();
         } else if said.ending.is_some() {
-            self.turn(Life::Ending);
+            self.turn(Stage::Ending);
         }
     }
 
-    fn turn(&mut self, next: impl FnOnce(Process) -> Life) {
-        let life = std::mem::replace(&mut self.life, Life::Dead(String::new()));
-        self.life = match life {
-            Life::Starting(process) | Life::Ready(process) | Life::Ending(process) => next(process),
-            Life::Dead(why) => Life::Dead(why),
-        };
+    fn turn(&mut self, next: Stage) {
+        if let Life::Alive(stage, _) = &mut self.life {
+            *stage = next;
+        }
     }
 
     /// The kernel is there.
     fn begin(&mut self) {
         self.starts = 0;
         self.enter("idle");
-        self.status("idle");
+        self.voice.status("idle");
         self.go_on();
     }
 
@@ -332,11 +327,9 @@ impl Actor {
         let Some(asked) = self.current.take() else {
             return;
         };
-        if let Some(kind) = asked.reply_kind() {
-            self.reply(&asked, &kind, content);
-        }
+        self.voice.reply(&asked, content);
         self.enter("idle");
-        self.status("idle");
+        self.voice.status("idle");
         if asked.stops_on_error() && is_error(content) {
             self.abort(&asked.session);
         }
@@ -349,7 +342,7 @@ impl Actor {
         let (aborted, kept) = self.waiting.drain(..).partition(is_after);
         self.waiting = kept;
         for asked in Vec::from(aborted) {
-            self.answer(&asked, r#"{"status":"aborted"}"#);
+            self.voice.answer(&asked, r#"{"status":"aborted"}"#);
         }
     }
 
@@ -365,13 +358,12 @@ impl Actor {
 
     async fn restart(&mut self) {
         self.stop().await;
-        self.tell_output();
         self.fail_all(
             "KernelRestarted",
             "the kernel was restarted; its variables are gone",
         );
         self.starts = 0;
-        self.status("restarting");
+        self.voice.status("restarting");
         self.start();
     }
 
@@ -390,18 +382,18 @@ impl Actor {
         for line in lines {
             self.hear(&line);
         }
-        self.flush_output();
+        self.tell_output(Outputs::flush);
         self.waiting = waiting;
         if self.starts >= MOST_STARTS {
             self.give_up(how);
             return;
         }
-        if !matches!(self.life, Life::Ending(_)) {
+        if !self.is_in(Stage::Ending) {
             let why =
                 format!("the kernel has died: {how}. It is started anew; its variables are gone");
             self.fail_all("KernelDied", &why);
         }
-        self.status("restarting");
+        self.voice.status("restarting");
         self.start();
     }
 
@@ -412,153 +404,26 @@ impl Actor {
         );
         self.life = Life::Dead(why);
         self.enter("dead");
-        self.status("dead");
+        self.voice.status("dead");
     }
 
     fn fail_all(&mut self, name: &str, why: &str) {
         let current = self.current.take();
         let waiting = std::mem::take(&mut self.waiting);
         for asked in current.into_iter().chain(waiting) {
-            self.fail(&asked, name, why);
+            self.voice.fail(&asked, name, why);
         }
     }
 
-    /// Tells a client that what it asked for did not happen, in a way that each one understands.
-    fn fail(&mut self, asked: &Asked, name: &str, why: &str) {
-        let (name, why) = (quote(name), quote(why));
-        let error = format!(r#"{{"ename":{name},"evalue":{why},"traceback":[{why}]}}"#);
-        self.tell(
-            asked.header.get(),
-            "status",
-            r#"{"execution_state":"busy"}"#,
-            NOTHING,
-        );
-        self.tell(asked.header.get(), "error", &error, NOTHING);
-        if let Some(kind) = asked.reply_kind() {
-            let content = format!(r#"{{"status":"error",{}"#, &error[1..]);
-            self.reply(asked, &kind, &content);
-        }
-        self.tell(
-            asked.header.get(),
-            "status",
-            r#"{"execution_state":"idle"}"#,
-            NOTHING,
-        );
-    }
-
-    /// Answers what needs no kernel.
-    fn answer(&mut self, asked: &Asked, content: &str) {
-        self.tell(
-            asked.header.get(),
-            "status",
-            r#"{"execution_state":"busy"}"#,
-            NOTHING,
-        );
-        if let Some(kind) = asked.reply_kind() {
-            self.reply(asked, &kind, content);
-        }
-        self.tell(
-            asked.header.get(),
-            "status",
-            r#"{"execution_state":"idle"}"#,
-            NOTHING,
-        );
-    }
-
-    fn reply(&mut self, asked: &Asked, kind: &str, content: &str) {
-        let parent = asked.header.get();
-        let message = self
-            .writer
-            .message(&asked.channel, kind, parent, content, NOTHING);
-        self.clients.answer(asked.client, message);
-    }
-
-    fn publish(&mut self, kind: &str, content: &str, metadata: &str) {
-        let parent = std::mem::take(&mut self.parent);
-        self.tell(&parent, kind, content, metadata);
-        self.parent = parent;
-    }
-
-    fn tell(&mut self, parent: &str, kind: &str, content: &str, metadata: &str) {
-        let message = self
-            .writer
-            .message("iopub", kind, parent, content, metadata);
-        self.clients.tell(&message);
-    }
-
-    fn status(&mut self, word: &str) {
-        self.publish(
-            "status",
-            &format!(r#"{{"execution_state":"{word}"}}"#),
-            NOTHING,
-        );
-    }
-
-    /// Reads one of the outputs and tells it soon, or at once if it is much.
-    fn read_output(&mut self, which: usize) {
+    /// Tells what was printed and is to be told now.
+    fn tell_output(&mut self, printed: impl FnOnce(&mut Outputs) -> Vec<Printed>) {
         let Some(process) = self.process() else {
             return;
         };
-        // What one stream has said before the other goes first.
-        let others = process.outputs[1 - which].len();
-        let output = &mut process.outputs[which];
-        let before = output.len();
-        if let Err(error) = output.take_in() {
-            eprintln!("kernels: cannot read what a kernel prints: {error}");
-        }
-        let read = output.len() - before;
-        if read == 0 {
-            return;
-        }
-        if others > 0 && before == 0 {
-            self.tell_one(1 - which);
-        }
-        let Some(process) = self.process() else {
-            return;
-        };
-        let output = &process.outputs[which];
-        let (gathered, is_whole) = (output.len(), output.ends_a_line());
-        if gathered >= GATHERED {
-            self.tell_one(which);
-        }
-        let limit = Instant::now()
-            + if is_whole {
-                GATHERING
-            } else {
-                GATHERING_A_LINE
-            };
-        let tell_at = self.tell_at.get_or_insert(limit);
-        *tell_at = limit.min(*tell_at);
-    }
-
-    /// Reads and tells all that was printed.
-    fn flush_output(&mut self) {
-        for which in 0..2 {
-            self.read_output(which);
-        }
-        self.tell_output();
-    }
-
-    fn tell_output(&mut self) {
-        self.tell_at = None;
-        for which in 0..2 {
-            self.tell_one(which);
-        }
-    }
-
-    fn tell_one(&mut self, which: usize) {
-        let Some(process) = self.process() else {
-            return;
-        };
-        let output = &mut process.outputs[which];
-        let (name, text) = (Output::name(output), output.text());
-        if !text.is_empty() {
+        for Printed { name, text } in printed(&mut process.outputs) {
             let text = quote(&text);
-            self.publish(
-                "stream",
-                &format!(r#"{{"name":"{name}","text":{text}}}"#),
-                NOTHING,
-            );
+            let content = format!(r#"{{"name":"{name}","text":{text}}}"#);
+            self.voice.publish("stream", &content, NOTHING);
         }
     }
 
@@ -576,9 +441,7 @@ impl Actor {
 
 async fn next(life: &mut Life, listens: bool) -> io::Result<Event> {
     match life {
-        Life::Starting(process) | Life::Ready(process) | Life::Ending(process) => {
-            process.next(listens).await
-        }
+        Life::Alive(_, process) => process.next(listens).await,
         Life::Dead(_) => std::future::pending().await,
     }
 }

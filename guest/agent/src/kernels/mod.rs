@@ -16,6 +16,7 @@ mod clients;
 mod output;
 mod process;
 mod registry;
+mod voice;
 mod wire;
 
 use crate::users::{self, User};

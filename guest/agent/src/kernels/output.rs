@@ -1,13 +1,100 @@
 //! What a kernel's processes print, on its way to becoming `stream` messages.
 
 use std::io;
+use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
+use tokio::time::Instant;
+
+/// What is printed at about the same time is told as one message; a line that has only begun waits
+/// longer, because Python writes the end of a line by itself.
+const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING_A_LINE: Duration = Duration::from_millis(250);
+const GATHERED: usize = 1 << 15;
 
 /// As much as a pipe holds; what is more is read the next time.
 const AT_ONCE: usize = 1 << 16;
 
+/// Something to be told.
+pub struct Printed {
+    /// `stdout` or `stderr`.
+    pub name: &'static str,
+    /// Never empty.
+    pub text: String,
+}
+
+/// Standard output and standard error, in this order.
+pub struct Outputs {
+    both: [Output; 2],
+    tell_at: Option<Instant>,
+}
+
+impl Outputs {
+    /// Of these pipes.
+    pub fn new(stdout: Receiver, stderr: Receiver) -> Self {
+        Self {
+            both: [Output::new("stdout", stdout), Output::new("stderr", stderr)],
+            tell_at: None,
+        }
+    }
+
+    /// Waits until there is something to read of one; for ever if nobody can write to it any more.
+    pub async fn readable(&self, which: usize) -> io::Result<()> {
+        self.both[which].readable().await
+    }
+
+    /// When to `tell` what was gathered, if anything was.
+    pub fn tell_at(&self) -> Option<Instant> {
+        self.tell_at
+    }
+
+    /// Reads one of them; gives what cannot wait.
+    pub fn read(&mut self, which: usize) -> Vec<Printed> {
+        // What one stream has said before the other goes first.
+        let is_after_the_other = self.both[1 - which].len() > 0;
+        let output = &mut self.both[which];
+        let before = output.len();
+        if let Err(error) = output.take_in() {
+            eprintln!("kernels: cannot read what a kernel prints: {error}");
+        }
+        let (gathered, is_whole) = (output.len(), output.ends_a_line());
+        let mut printed = Vec::new();
+        if gathered == before {
+            return printed;
+        }
+        if is_after_the_other && before == 0 {
+            printed.extend(self.both[1 - which].take());
+        }
+        if gathered >= GATHERED {
+            printed.extend(self.both[which].take());
+        }
+        let limit = Instant::now()
+            + if is_whole {
+                GATHERING
+            } else {
+                GATHERING_A_LINE
+            };
+        let tell_at = self.tell_at.get_or_insert(limit);
+        *tell_at = limit.min(*tell_at);
+        printed
+    }
+
+    /// Gives what was gathered.
+    pub fn tell(&mut self) -> Vec<Printed> {
+        self.tell_at = None;
+        self.both.iter_mut().filter_map(Output::take).collect()
+    }
+
+    /// Reads both and gives all that was printed.
+    pub fn flush(&mut self) -> Vec<Printed> {
+        let mut printed = self.read(0);
+        printed.extend(self.read(1));
+        printed.extend(self.tell());
+        printed
+    }
+}
+
 /// One of the two streams.
-pub struct Output {
+struct Output {
     name: &'static str,
     pipe: Option<Receiver>,
     /// Read and not yet told; its end may be the first bytes of a character.
@@ -15,8 +102,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// `name` is `stdout` or `stderr`.
-    pub fn new(name: &'static str, pipe: Receiver) -> Self {
+    fn new(name: &'static str, pipe: Receiver) -> Self {
         Self {
             name,
             pipe: Some(pipe),
@@ -24,23 +110,18 @@ impl Output {
         }
     }
 
-    /// What clients call it.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// How much waits to be told.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Whether what waits to be told is whole lines.
-    pub fn ends_a_line(&self) -> bool {
+    fn ends_a_line(&self) -> bool {
         self.bytes.last() == Some(&b'\n')
     }
 
     /// Waits until there is something to read; for ever if nobody can write any more.
-    pub async fn readable(&self) -> io::Result<()> {
+    async fn readable(&self) -> io::Result<()> {
         match &self.pipe {
             Some(pipe) => pipe.readable().await,
             None => std::future::pending().await,
@@ -48,7 +129,7 @@ impl Output {
     }
 
     /// Reads what is there.
-    pub fn take_in(&mut self) -> io::Result<()> {
+    fn take_in(&mut self) -> io::Result<()> {
         let Some(pipe) = &self.pipe else {
             return Ok(());
         };
@@ -69,12 +150,14 @@ impl Output {
     }
 
     /// The text so far, without a character that has only begun. What is no text is replaced.
-    pub fn text(&mut self) -> String {
+    fn take(&mut self) -> Option<Printed> {
         let whole = self.bytes.len() - begun(&self.bytes);
         let rest = self.bytes.split_off(whole);
         let bytes = std::mem::replace(&mut self.bytes, rest);
-        String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let name = self.name;
+        (!text.is_empty()).then_some(Printed { name, text })
     }
 }
 

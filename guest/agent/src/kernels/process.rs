@@ -1,7 +1,8 @@
 //! A kernel's process: its start, the socket to it, and its end.
 
-use super::output::Output;
+use super::output::Outputs;
 use super::Program;
+use bytes::{Buf, BytesMut};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
@@ -26,6 +27,9 @@ const OOM_SCORE: &str = "500";
 /// What a kernel that has said all may still take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// Room for so much of what it says; most messages are shorter.
+const AT_ONCE: usize = 1 << 14;
+
 /// It runs, or has just ended.
 pub struct Process {
     child: Child,
@@ -33,18 +37,20 @@ pub struct Process {
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     taken: pipe::Sender,
-    received: Vec<u8>,
-    unsent: Vec<u8>,
+    received: BytesMut,
+    /// So much of it has no end of a line.
+    searched: usize,
+    unsent: BytesMut,
     /// Since when it cannot be heard any more.
     closed: Option<Instant>,
-    /// Standard output and standard error.
-    pub outputs: [Output; 2],
+    /// What it and all that it starts print.
+    pub outputs: Outputs,
 }
 
 /// Something that a kernel did.
 pub enum Event {
     /// A message.
-    Line(Vec<u8>),
+    Line(BytesMut),
     /// There is something to read of that output.
     Output(usize),
     /// It has ended.
@@ -88,13 +94,11 @@ impl Process {
             reader,
             writer,
             taken,
-            received: Vec::new(),
-            unsent: Vec::new(),
+            received: BytesMut::new(),
+            searched: 0,
+            unsent: BytesMut::new(),
             closed: None,
-            outputs: [
-                Output::new("stdout", out_reader),
-                Output::new("stderr", err_reader),
-            ],
+            outputs: Outputs::new(out_reader, err_reader),
         })
     }
 
@@ -110,10 +114,15 @@ impl Process {
     }
 
     /// A message that is here already.
-    pub fn line(&mut self) -> Option<Vec<u8>> {
-        let end = self.received.iter().position(|b| *b == b'\n')?;
-        let rest = self.received.split_off(end + 1);
-        Some(std::mem::replace(&mut self.received, rest))
+    pub fn line(&mut self) -> Option<BytesMut> {
+        let new = &self.received[self.searched..];
+        let Some(end) = new.iter().position(|b| *b == b'\n') else {
+            self.searched = self.received.len();
+            return None;
+        };
+        let length = self.searched + end + 1;
+        self.searched = 0;
+        Some(self.received.split_to(length))
     }
 
     /// Waits for the next event; may be dropped at any time.
@@ -126,7 +135,7 @@ impl Process {
                     return Ok(Event::Line(line));
                 }
             }
-            let [out, err] = &self.outputs;
+            self.received.reserve(AT_ONCE);
             let closed = self.closed.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased; // what was printed to both outputs at once is told in the usual order
@@ -134,7 +143,7 @@ impl Process {
                 sent = self.writer.write(&self.unsent), if !self.unsent.is_empty() => {
                     // A kernel that is gone cannot be written to; its end is what matters.
                     let count = sent.unwrap_or(self.unsent.len());
-                    self.unsent.drain(..count);
+                    self.unsent.advance(count);
                 }
                 read = self.reader.read_buf(&mut self.received), if listens && self.closed.is_none() => {
                     if read.unwrap_or(0) == 0 {
@@ -146,8 +155,8 @@ impl Process {
                     self.kill();
                     return Ok(Event::Ended(self.child.wait().await?));
                 }
-                ready = out.readable(), if listens => { ready?; return Ok(Event::Output(0)); }
-                ready = err.readable(), if listens => { ready?; return Ok(Event::Output(1)); }
+                ready = self.outputs.readable(0), if listens => { ready?; return Ok(Event::Output(0)); }
+                ready = self.outputs.readable(1), if listens => { ready?; return Ok(Event::Output(1)); }
             }
         }
     }

@@ -240,7 +240,7 @@ class Kernel:
         self.loop = asyncio.get_event_loop()
         self.running = False
         self.task = None
-        self.unread = b""
+        self.unread = []  # pieces of a line that has only begun
         signal.signal(signal.SIGINT, self.interrupted)
 
     def interrupted(self, *_):
@@ -254,7 +254,11 @@ class Kernel:
         if not received:
             self.loop.stop()
             return
-        *lines, self.unread = (self.unread + received).split(b"\n")
+        *lines, begun = received.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self.unread, lines[0]])
+            self.unread = []
+        self.unread.append(begun)
         for line in lines:
             asked = json.loads(line)
             self.carry_out(asked["type"], asked["content"], asked.get("metadata") or {})
