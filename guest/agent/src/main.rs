@@ -24,6 +24,7 @@ mod output;
 mod process;
 mod process_rpc;
 mod processes;
+mod random;
 mod reaper;
 mod rpc_error;
 mod scrollback;

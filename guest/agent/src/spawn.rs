@@ -1,6 +1,6 @@
 //! Starts one process: user, session, terminal or pipes, clean environment.
 
-use crate::users::User;
+use crate::users::{is_superuser, User};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -134,11 +134,6 @@ pub fn spawn(plan: &Plan) -> Result<(i32, Streams), SpawnError> {
     Ok((child.id().cast_signed(), streams))
 }
 
-fn is_superuser() -> bool {
-    // SAFETY: geteuid always succeeds.
-    unsafe { libc::geteuid() == 0 }
-}
-
 /// Runs in the child: own session, own terminal, the user's rights, killed before the agent is.
 fn become_user(user: &User, has_terminal: bool, is_root: bool) -> io::Result<()> {
     let check = |result: libc::c_int| {
@@ -148,7 +143,7 @@ fn become_user(user: &User, has_terminal: bool, is_root: bool) -> io::Result<()>
             Ok(())
         }
     };
-    // SAFETY: system calls with valid arguments; the group list outlives its call.
+    // SAFETY: system calls with valid arguments.
     unsafe {
         check(libc::setsid())?;
         if has_terminal {
@@ -163,11 +158,9 @@ fn become_user(user: &User, has_terminal: bool, is_root: bool) -> io::Result<()>
             libc::write(fd, c"100".as_ptr().cast(), 3);
             libc::close(fd);
         }
-        if is_root {
-            check(libc::setgroups(user.groups.len(), user.groups.as_ptr()))?;
-            check(libc::setgid(user.gid))?;
-            check(libc::setuid(user.uid))?;
-        }
+    }
+    if is_root {
+        user.replace_root()?;
     }
     Ok(())
 }

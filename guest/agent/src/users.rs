@@ -20,8 +20,8 @@ pub struct User {
 }
 
 impl User {
-    /// Makes this process run as this user for good, if it runs as root. To be called while the
-    /// process has one thread.
+    /// Makes this process, which is root's, run as this user for good. To be called while the process
+    /// has one thread; may be called between fork and exec.
     pub fn replace_root(&self) -> std::io::Result<()> {
         let check = |result: i32| match result {
             0 => Ok(()),
@@ -29,14 +29,17 @@ impl User {
         };
         // SAFETY: the calls take numbers, and a list together with its length.
         unsafe {
-            if libc::geteuid() != 0 {
-                return Ok(());
-            }
             check(libc::setgroups(self.groups.len(), self.groups.as_ptr()))?;
             check(libc::setgid(self.gid))?;
             check(libc::setuid(self.uid))
         }
     }
+}
+
+/// Whether this process is root's.
+pub fn is_superuser() -> bool {
+    // SAFETY: geteuid always succeeds.
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// Finds a user by name.

@@ -1,12 +1,11 @@
 //! Watchers of clients that cannot hold a stream: changes are kept until they are asked for.
 
 use crate::messages::filesystem::FilesystemEvent;
+use crate::random;
 use crate::rpc_error::{Code, RpcError};
 use crate::watch::WatchError;
 use crate::watch_rpc::{failed, Changes};
 use std::collections::HashMap;
-use std::fmt::Write;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
@@ -41,7 +40,7 @@ struct Gathered {
 impl Watchers {
     /// Begins to gather and returns the watcher's name.
     pub fn add(&self, changes: Changes) -> Result<String, RpcError> {
-        let id = fresh_id().map_err(|e| RpcError::of_io("naming the watcher", &e))?;
+        let id = random::id().map_err(|e| RpcError::of_io("naming the watcher", &e))?;
         let mut table = self.lock();
         if table.len() >= WATCHER_LIMIT {
             return Err(RpcError::new(
@@ -109,20 +108,4 @@ fn unknown(id: &str) -> RpcError {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// 128 random bits straight from the kernel: a state of our own would repeat in every capsule that
-/// is made from one snapshot (getrandom(2)).
-fn fresh_id() -> io::Result<String> {
-    let mut bytes = [0u8; 16];
-    // SAFETY: pointer and length describe the array.
-    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if usize::try_from(read) != Ok(bytes.len()) {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(bytes.iter().fold(String::new(), |mut id, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(id, "{byte:02x}");
-        id
-    }))
 }

@@ -2,7 +2,8 @@
 
 use super::actor::Command;
 use super::channels;
-use super::registry::{random_id, Gone, Kernel, Registry, Session, SPECIFICATIONS};
+use super::registry::{Gone, Kernel, Registry, Session, SPECIFICATIONS};
+use crate::random;
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Request, State};
@@ -302,7 +303,7 @@ async fn start_session(State(registry): Shared, body: Bytes) -> Answer {
         Some(session) => session, // as Jupyter does: one for each path
         None => {
             let session = Session {
-                id: random_id()?,
+                id: random::uuid()?,
                 path,
                 name: order.name.unwrap_or_default(),
                 kind: order.kind.unwrap_or_else(|| "notebook".to_owned()),

@@ -75,7 +75,9 @@ impl Settings {
 
 /// Serves until the program is ended.
 pub fn run(settings: Settings) -> std::io::Result<()> {
-    settings.user.replace_root()?;
+    if users::is_superuser() {
+        settings.user.replace_root()?;
+    }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -3,7 +3,7 @@
 use super::actor::{Actor, Command, SharedState, State};
 use super::clients::Feed;
 use super::Program;
-use std::io::Read;
+use crate::random;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -126,13 +126,13 @@ impl Registry {
         }));
         let actor = Actor::new(
             self.program.clone(),
-            random_id()?,
+            random::uuid()?,
             receiver,
             Arc::clone(&state),
         );
         tokio::spawn(actor.run());
         let kernel = Arc::new(Kernel {
-            id: random_id()?,
+            id: random::uuid()?,
             name: name.to_owned(),
             commands,
             state,
@@ -147,22 +147,4 @@ impl Registry {
         sessions.retain(|session| !session.kernel.commands.is_closed());
         sessions
     }
-}
-
-/// A random UUID (RFC 9562, version 4).
-pub fn random_id() -> std::io::Result<String> {
-    let mut bytes = [0; 16];
-    // The kernel's generator has new seeds in each capsule.
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    bytes[6] = bytes[6] & 0x0F | 0x40;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    Ok(parts.join("-"))
 }
