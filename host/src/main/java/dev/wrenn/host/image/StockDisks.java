@@ -17,6 +17,8 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -56,6 +58,9 @@ public final class StockDisks {
     private final InstantSource clock;
     private final String script;
 
+    /** By the recipe's name: the revision of its disk, which does not change while we run. */
+    private final Map<String, String> revisions;
+
     /** Among the threads of this process; see {@link FolderTurn#tryTake}. */
     private final ReentrantLock turn = new ReentrantLock();
 
@@ -70,6 +75,11 @@ public final class StockDisks {
         this.disks = disks;
         this.clock = clock;
         this.script = StockRecipe.read("stock-disk.sh");
+        this.revisions =
+                StockRecipe.ALL.stream()
+                        .collect(
+                                Collectors.toUnmodifiableMap(
+                                        StockRecipe::name, r -> r.revision(minimal, script)));
     }
 
     /**
@@ -89,7 +99,7 @@ public final class StockDisks {
     }
 
     private String revisionOf(StockRecipe recipe) {
-        return recipe.revision(minimal, script);
+        return Objects.requireNonNull(revisions.get(recipe.name()));
     }
 
     /**
@@ -109,7 +119,6 @@ public final class StockDisks {
                                 new WrennException(
                                         Kind.ABSENT,
                                         "this host does not know how to make the disk " + name));
-        var revision = revisionOf(recipe);
         var file = fileOf(recipe);
         try {
             if (!use(file)) {
@@ -118,7 +127,7 @@ public final class StockDisks {
         } catch (IOException e) {
             throw new GuestImageFailed("cannot write the disk " + name + " to " + folder, e);
         }
-        return new StockDisk(file, revision, recipe.preparesItself(), recipe.defaults());
+        return new StockDisk(file, revisionOf(recipe), recipe.preparesItself(), recipe.defaults());
     }
 
     private Path fileOf(StockRecipe recipe) {
