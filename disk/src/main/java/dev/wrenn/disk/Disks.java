@@ -4,6 +4,7 @@ import dev.wrenn.base.Command;
 import dev.wrenn.base.Kind;
 import dev.wrenn.base.WrennException;
 import dev.wrenn.linux.FileExtents;
+import dev.wrenn.linux.FileTrouble;
 import dev.wrenn.linux.Reflink;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -109,7 +110,7 @@ public final class Disks {
 
     private static boolean isFull(WrennException failure) {
         return failure.kind() == Kind.EXHAUSTED
-                || failure.shownMessage().contains("No space left on device");
+                || FileTrouble.of(failure.shownMessage()) == FileTrouble.FULL;
     }
 
     private static void removeAfter(WrennException failure, Path file) {

@@ -3,6 +3,7 @@ package dev.wrenn.host.oci;
 import dev.wrenn.base.Kind;
 import dev.wrenn.host.oci.FileTree.Node;
 import dev.wrenn.host.oci.FileTree.Sort;
+import dev.wrenn.linux.FileTrouble;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -66,7 +67,7 @@ final class MergedTar {
             }
         } catch (IOException | IllegalArgumentException e) {
             // Commons Compress reports broken archives as either.
-            var full = String.valueOf(e.getMessage()).contains("No space left");
+            var full = FileTrouble.of(String.valueOf(e.getMessage())) == FileTrouble.FULL;
             throw new ImageRefused(
                     full ? Kind.EXHAUSTED : Kind.CORRUPT,
                     full ? "no room to unpack the image" : "a layer of the image is damaged",

@@ -2,6 +2,7 @@ package dev.wrenn.snapshot.store;
 
 import dev.wrenn.base.Kind;
 import dev.wrenn.linux.FileSync;
+import dev.wrenn.linux.FileTrouble;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -204,7 +205,7 @@ public final class LocalBlobStore implements BlobStore {
     }
 
     private static BlobStoreFailed failed(String attempt, IOException cause) {
-        boolean isFull = String.valueOf(cause.getMessage()).contains("No space left on device");
+        boolean isFull = FileTrouble.of(cause) == FileTrouble.FULL;
         return new BlobStoreFailed(
                 isFull ? Kind.EXHAUSTED : Kind.UNAVAILABLE,
                 attempt,
