@@ -43,23 +43,13 @@ final class StatusCommand implements Callable<Integer> {
         var dir = folder.path().toString();
         var server = ServerRecord.running(folder.serverRecord());
         if (server.isEmpty()) {
-            options.print(
-                    new Status(
-                            false, dir, 0, "", "", Map.of(), JsonNodeFactory.instance.objectNode()),
-                    List.of("No server runs for " + dir + "."));
+            options.print(notServing(dir, 0), List.of("No server runs for " + dir + "."));
             return 1;
         }
         var record = server.get();
         if (!record.isServing()) {
             options.print(
-                    new Status(
-                            false,
-                            dir,
-                            record.pid(),
-                            "",
-                            "",
-                            Map.of(),
-                            JsonNodeFactory.instance.objectNode()),
+                    notServing(dir, record.pid()),
                     List.of("Process %d is starting for %s.".formatted(record.pid(), dir)));
             return 1;
         }
@@ -89,6 +79,11 @@ final class StatusCommand implements Callable<Integer> {
         var counts = new TreeMap<String, Integer>();
         capsules.forEach(capsule -> counts.merge(capsule.path("status").asText(), 1, Integer::sum));
         return counts;
+    }
+
+    private static Status notServing(String dir, long pid) {
+        var nothing = JsonNodeFactory.instance.objectNode();
+        return new Status(false, dir, pid, "", "", Map.of(), nothing);
     }
 
     private static List<String> lines(ServerRecord server, String dir, JsonNode capsules) {

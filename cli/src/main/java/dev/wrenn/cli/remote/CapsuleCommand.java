@@ -4,6 +4,7 @@ import dev.wrenn.cli.client.ApiClient;
 import dev.wrenn.cli.tree.Branch;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import picocli.CommandLine.Command;
 
 /** Life of capsules; each subcommand is a class of its own. */
@@ -55,5 +56,10 @@ public final class CapsuleCommand {
 
     static String path(String id) {
         return "/v1/capsules/" + ApiClient.escaped(id);
+    }
+
+    /** Asks a capsule to take a step of its life that needs no more words. */
+    static RemoteOptions.Act step(ApiClient api, String name) {
+        return id -> api.post(path(id) + "/" + name, Map.of(), LIFECYCLE_LIMIT);
     }
 }

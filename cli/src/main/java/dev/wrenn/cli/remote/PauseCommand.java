@@ -1,7 +1,6 @@
 package dev.wrenn.cli.remote;
 
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,14 +26,7 @@ final class PauseCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         try (var api = options.connect()) {
-            return options.eachOf(
-                    ids,
-                    id ->
-                            api.post(
-                                    CapsuleCommand.path(id) + "/pause",
-                                    Map.of(),
-                                    CapsuleCommand.LIFECYCLE_LIMIT),
-                    "paused");
+            return options.eachOf(ids, CapsuleCommand.step(api, "pause"), "paused");
         }
     }
 }

@@ -1,7 +1,6 @@
 package dev.wrenn.cli.remote;
 
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,14 +26,7 @@ final class ResumeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         try (var api = options.connect()) {
-            return options.eachOf(
-                    ids,
-                    id ->
-                            api.post(
-                                    CapsuleCommand.path(id) + "/resume",
-                                    Map.of(),
-                                    CapsuleCommand.LIFECYCLE_LIMIT),
-                    "running");
+            return options.eachOf(ids, CapsuleCommand.step(api, "resume"), "running");
         }
     }
 }
