@@ -163,7 +163,7 @@ class Attack:
             self.ground.kill_server()
         else:
             self.tally.database_kills += 1
-            before: dict[str, int | None] = {c.id: self.ground.vm_of(c.id) for c in bystanders if c.runs}
+            before = {c.id: self.ground.vm_of(c.id) for c in bystanders if c.runs}
             self.ground.take_database(away, by_force)
             for id, vm in before.items():
                 if self.ground.vm_of(id) != vm:
@@ -240,7 +240,7 @@ class Attack:
         self.effect(lambda: self.ask("POST", f"{capsule.path}/resume", {}), capsule.resumed)
 
     def checkpoint(self, capsule: Capsule) -> None:
-        before: dict[str, int | None] = set(capsule.now)
+        before = set(capsule.now)
         made = self.effect(
             lambda: self.ask("POST", f"{capsule.path}/checkpoints", {}), capsule.saved_as_it_is
         )
@@ -292,7 +292,9 @@ class Attack:
                 self.take_in(id, about)
                 touched.add(id)
         for capsule in list(self.capsules.values()):
-            if capsule.id not in there and self.is_lost(capsule):
+            if capsule.id not in there:
+                if not capsule.may_be_gone:
+                    self.differ(f"{capsule.id} is gone: {self.api.get(capsule.path).body!r}")
                 del self.capsules[capsule.id]
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda c: self.checked(c, c.id in touched), list(self.capsules.values())))
@@ -323,11 +325,6 @@ class Attack:
             return
         holds = parent.now | parent.saved
         self.capsules[id] = Capsule(id, set(holds), set(holds), False, True, True)
-
-    def is_lost(self, capsule: Capsule) -> bool:
-        if not capsule.may_be_gone:
-            self.differ(f"{capsule.id} is gone: {self.api.get(capsule.path).body!r}")
-        return True
 
     def compare(self, capsule: Capsule, is_touched: bool) -> None:
         status = self.rest(capsule)

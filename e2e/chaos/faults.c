@@ -130,18 +130,19 @@ static int of_path(enum kind kind, const char *operation, int folder, const char
 
 /* ---- the operations */
 
-static void *real(const char *name) {
+/* The C library's dlsym, which cannot be asked for itself. */
+static void *look_up(void *handle, const char *name) {
     static void *(*find)(void *, const char *);
     if (find == NULL) {
         find = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
         if (find == NULL) find = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
     }
-    return find(RTLD_NEXT, name);
+    return find(handle, name);
 }
 
 #define REAL(name) \
     static __typeof__(&name) next; \
-    if (next == NULL) next = real(#name)
+    if (next == NULL) next = look_up(RTLD_NEXT, #name)
 
 #define FAIL(how) \
     do { \
@@ -156,7 +157,7 @@ static int is_for_writing(int flags) {
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT);
 }
 
-#define OPENS(name, before, folder, ...) \
+#define OPENS(name, folder, ...) \
     { \
         REAL(name); \
         mode_t mode = 0; \
@@ -170,10 +171,10 @@ static int is_for_writing(int flags) {
         return next(__VA_ARGS__, mode); \
     }
 
-int open(const char *path, int flags, ...) OPENS(open, , AT_FDCWD, path, flags)
-int open64(const char *path, int flags, ...) OPENS(open64, , AT_FDCWD, path, flags)
-int openat(int at, const char *path, int flags, ...) OPENS(openat, , at, at, path, flags)
-int openat64(int at, const char *path, int flags, ...) OPENS(openat64, , at, at, path, flags)
+int open(const char *path, int flags, ...) OPENS(open, AT_FDCWD, path, flags)
+int open64(const char *path, int flags, ...) OPENS(open64, AT_FDCWD, path, flags)
+int openat(int at, const char *path, int flags, ...) OPENS(openat, at, at, path, flags)
+int openat64(int at, const char *path, int flags, ...) OPENS(openat64, at, at, path, flags)
 
 /* Writes half of it where it is told to. */
 #define WRITES(name, bytes, half, whole) \
@@ -263,15 +264,10 @@ void *dlsym(void *restrict handle, const char *restrict name) {
         {"read", read}, {"rename", rename}, {"renameat", renameat}, {"unlink", unlink},
         {"unlinkat", unlinkat}, {"ioctl", ioctl},
     };
-    static void *(*find)(void *, const char *);
-    if (find == NULL) {
-        find = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
-        if (find == NULL) find = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
-    }
     if (control != NULL && handle != RTLD_NEXT) {
         for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
             if (strcmp(ours[i].name, name) == 0) return ours[i].function;
         }
     }
-    return find(handle, name);
+    return look_up(handle, name);
 }
